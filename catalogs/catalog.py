@@ -1,0 +1,300 @@
+"""The catalogue: DuckDB views over the committed shards and the ledger of a run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catalogs import storage
+from catalogs.errors import UserError
+from catalogs.ledger import Ledger, Row
+
+FILE_NAME = "catalog.duckdb"
+
+# Views over the ledger: column -> (type, description)
+STEPS = {
+    "step": (pa.string(), "step of the run: ingest, sign, candidates, verify, cluster, judge …"),
+    "shard": (pa.string(), "name of the unit of work inside the step"),
+    "source": (pa.string(), "source in the recipe, empty for steps over all sources"),
+    "read": (pa.int64(), "records read"),
+    "kept": (pa.int64(), "records kept"),
+    "rejected": (pa.int64(), "records rejected, all reasons"),
+    "quarantined": (pa.int64(), "records quarantined, all errors"),
+    "text_bytes": (pa.int64(), "UTF-8 bytes of the text kept, where the step writes text"),
+    "tokens": (pa.int64(), "tokens kept, estimated, where the step writes text"),
+    "attempts": (pa.int32(), "tries until the commit"),
+    "seconds": (pa.float64(), "wall seconds of the try that committed"),
+    "cpu_seconds": (pa.float64(), "CPU seconds of its worker, sandboxed children left out"),
+    "host": (pa.string(), "machine that committed"),
+    "committed_at": (pa.string(), "time of the commit, UTC"),
+    "address": (pa.string(), "hash of configuration, code and inputs"),
+    "code": (pa.string(), "hash of the code and library versions of the step"),
+    "inputs": (pa.list_(pa.string()), "fingerprints or checksums of the inputs"),
+}
+SHARDS = {
+    "step": (pa.string(), "step that wrote the file"),
+    "shard": (pa.string(), "unit of work that wrote the file"),
+    "source": (pa.string(), "source in the recipe, empty for steps over all sources"),
+    "kind": (pa.string(), "what the file holds: documents, rejected, quarantine, corpus …"),
+    "path": (pa.string(), "path relative to the run folder"),
+    "rows": (pa.int64(), "records in the file"),
+    "bytes": (pa.int64(), "size of the file"),
+    "checksum": (pa.string(), "xxh3_128 of the bytes of the file"),
+}
+FUNNEL = {
+    "source": (pa.string(), "source in the recipe"),
+    "rank": (pa.int32(), "order of the stages along the way of a record"),
+    "stage": (pa.string(), "read, url, extract, language, filter, dedup; quarantine; corpus"),
+    "outcome": (pa.string(), "read, rejected, quarantined or kept"),
+    "reason": (pa.string(), "reason of rejection or error of quarantine, else null"),
+    "records": (pa.int64(), "number of records"),
+    "share": (pa.float64(), "records as a share of those read from the source"),
+}
+SOURCES = {
+    "source": (pa.string(), "source in the recipe"),
+    "files": (pa.int64(), "input files"),
+    "read": (pa.int64(), "records read"),
+    "rejected": (pa.int64(), "records rejected before deduplication"),
+    "quarantined": (pa.int64(), "records quarantined"),
+    "duplicates": (pa.int64(), "documents rejected as exact or near duplicates"),
+    "kept": (pa.int64(), "documents in corpus/"),
+    "text_bytes": (pa.int64(), "UTF-8 bytes of text in corpus/"),
+    "tokens": (pa.int64(), "tokens in corpus/, estimated"),
+}
+VIEW_DOCS = {
+    "documents": "every document that passed the filters, with its dedup verdict",
+    "corpus": "what survived: the documents in corpus/",
+    "rejected": "every rejected record or document, with stage and reason",
+    "quarantine": "every record that could not be processed, with its error",
+    "shards": "every committed file",
+    "steps": "the ledger: one row of accounting per committed unit of work",
+    "funnel": "how many records went where, per source, stage and reason",
+    "sources": "totals per source",
+}
+STAGES = ("read", "url", "extract", "language", "filter", "dedup")
+DEDUP = {
+    "dup_cluster": "smallest id of the cluster of near copies, null if the document stands alone",
+    "dup_count": "rows in the cluster, exact copies and this row included",
+    "dup_kept_id": "id of the document of the cluster that is kept",
+    "dup_kept_row": "row_id of the copy that is kept",
+    "dup_jaccard": "Jaccard similarity of shingles to the document it matched, if verified",
+    "kept": "whether the document is in corpus/",
+    "dup_reason": "exact_duplicate or near_duplicate, null if kept",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A documented column of a view."""
+
+    view: str
+    name: str
+    type: str
+    doc: str
+
+
+def open_catalog(root: str) -> duckdb.DuckDBPyConnection:
+    """Connect to the catalogue of a run: views over its files as they stand now.
+
+    Views: ``documents, corpus, rejected, quarantine, shards, steps, funnel, sources``.
+
+    Raises
+    ------
+    UserError
+        When `root` holds no committed shard.
+    """
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    if storage.is_remote(root):
+        connection.register_filesystem(storage.filesystem(root)[0])
+    _define(connection, Ledger(root), "VIEW")
+    return connection
+
+
+def save_catalog(root: str) -> str | None:
+    """Write ``catalog.duckdb`` into a local run folder, for tools that open DuckDB files.
+
+    Ledger views become tables; documents stay in their shards, named by absolute path.
+    """
+    if storage.is_remote(root):
+        return None
+    path = storage.join(root, FILE_NAME)
+    temporary = f"{path}.tmp"
+    if os.path.exists(temporary):
+        os.unlink(temporary)
+    with duckdb.connect(temporary) as connection:
+        _define(connection, Ledger(os.path.abspath(root)), "TABLE")
+    os.replace(temporary, path)
+    return path
+
+
+def columns(root: str) -> list[Column]:
+    """Every view and column with its type and description."""
+    described = {
+        "steps": {name: doc for name, (_, doc) in STEPS.items()},
+        "shards": {name: doc for name, (_, doc) in SHARDS.items()},
+        "funnel": {name: doc for name, (_, doc) in FUNNEL.items()},
+        "sources": {name: doc for name, (_, doc) in SOURCES.items()},
+    }
+    ledger = Ledger(root)
+    for row in ledger.rows():
+        for kind, view in _FILE_VIEWS.items():
+            if kind in row.files and view not in described:
+                described[view] = _file_docs(ledger.file(row.files[kind]))
+    described.get("documents", {}).update(DEDUP)
+    with open_catalog(root) as connection:
+        found = []
+        for view in VIEW_DOCS:
+            for name, kind, *_ in connection.execute(f"DESCRIBE {view}").fetchall():
+                found.append(Column(view, name, kind, described.get(view, {}).get(name, "")))
+    return found
+
+
+def funnel_rows(rows: list[Row]) -> list[dict]:
+    """The funnel as dictionaries, ordered by source and stage."""
+    result = []
+    for source in _sources(rows):
+        own = [row for row in rows if row.source == source]
+        ingest = [row for row in own if row.step == "ingest"]
+        written = [row for row in own if row.step == "write"]
+        read = sum(row.read for row in ingest)
+
+        def line(rank, stage, outcome, reason, records, source=source, read=read):
+            share = records / read if read else 0.0
+            values = (source, rank, stage, outcome, reason, records, share)
+            result.append(dict(zip(FUNNEL, values, strict=True)))
+
+        line(0, "read", "read", None, read)
+        rejected = _added(row.rejected for row in [*ingest, *written])
+        for key in sorted(rejected, key=lambda k: (_rank(k), -rejected[k], k)):
+            stage, reason = key.split(":", 1)
+            line(_rank(key), stage, "rejected", reason, rejected[key])
+        quarantined = _added(row.quarantined for row in ingest)
+        for error in sorted(quarantined, key=lambda k: (-quarantined[k], k)):
+            line(90, "quarantine", "quarantined", error, quarantined[error])
+        line(99, "corpus", "kept", None, sum(row.kept for row in written))
+    return result
+
+
+def source_rows(rows: list[Row]) -> list[dict]:
+    """Totals per source as dictionaries."""
+    result = []
+    for source in _sources(rows):
+        ingest = [row for row in rows if row.source == source and row.step == "ingest"]
+        written = [row for row in rows if row.source == source and row.step == "write"]
+        values = (
+            source,
+            len(ingest),
+            sum(row.read for row in ingest),
+            sum(sum(row.rejected.values()) for row in ingest),
+            sum(sum(row.quarantined.values()) for row in ingest),
+            sum(sum(row.rejected.values()) for row in written),
+            sum(row.kept for row in written),
+            int(sum(row.stats.get("text_bytes", 0) for row in written)),
+            int(sum(row.stats.get("tokens", 0) for row in written)),
+        )
+        result.append(dict(zip(SOURCES, values, strict=True)))
+    return result
+
+
+_FILE_VIEWS = {
+    "documents": "documents",
+    "rejected": "rejected",
+    "quarantine": "quarantine",
+    "corpus": "corpus",
+}
+
+
+def _define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, how: str) -> None:
+    rows = ledger.rows()
+    if not rows:
+        raise UserError(f"{ledger.root}: no committed shard here; is this a run folder?")
+    _tables(connection, rows, how)
+    paths = {kind: [] for kind in (*_FILE_VIEWS, "attributes")}
+    for row in rows:
+        for kind in paths.keys() & row.files.keys():
+            paths[kind].append(ledger.file(row.files[kind]))
+    attributes = (
+        "SELECT row_id, dup_cluster, dup_count, dup_kept_id, dup_kept_row, dup_jaccard, kept, "
+        f"reason AS dup_reason FROM {_scan(paths['attributes'])}"
+        if paths["attributes"]
+        else "SELECT row_id, null::VARCHAR AS dup_cluster, 1::BIGINT AS dup_count, "
+        "null::VARCHAR AS dup_kept_id, null::VARCHAR AS dup_kept_row, "
+        "null::DOUBLE AS dup_jaccard, null::BOOLEAN AS kept, null::VARCHAR AS dup_reason "
+        f"FROM {_scan(paths['documents'])}"
+    )
+    connection.execute(
+        f"CREATE VIEW documents AS SELECT d.*, a.* EXCLUDE (row_id) "
+        f"FROM {_scan(paths['documents'])} d LEFT JOIN ({attributes}) a USING (row_id)"
+    )
+    connection.execute(
+        f"CREATE VIEW rejected AS SELECT * FROM {_scan(paths['rejected'])} UNION ALL BY NAME "
+        "SELECT 'dedup' AS stage, dup_reason AS reason, "
+        "* EXCLUDE (dup_cluster, dup_count, dup_kept_id, dup_kept_row, dup_jaccard, kept, "
+        "dup_reason) FROM documents WHERE NOT kept"
+    )
+    connection.execute(f"CREATE VIEW quarantine AS SELECT * FROM {_scan(paths['quarantine'])}")
+    corpus = _scan(paths["corpus"]) if paths["corpus"] else "documents WHERE kept"
+    connection.execute(f"CREATE VIEW corpus AS SELECT * FROM {corpus}")
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, rows: list[Row], how: str) -> None:
+    steps = [
+        {
+            **{name: getattr(row, name) for name in STEPS if hasattr(row, name)},
+            "rejected": sum(row.rejected.values()),
+            "quarantined": sum(row.quarantined.values()),
+            "text_bytes": row.stats.get("text_bytes"),
+            "tokens": row.stats.get("tokens"),
+        }
+        for row in rows
+    ]
+    shards = [
+        {**file.__dict__, "step": row.step, "shard": row.shard, "source": row.source, "kind": kind}
+        for row in rows
+        for kind, file in sorted(row.files.items())
+    ]
+    tables = {
+        "steps": (STEPS, steps),
+        "shards": (SHARDS, shards),
+        "funnel": (FUNNEL, funnel_rows(rows)),
+        "sources": (SOURCES, source_rows(rows)),
+    }
+    for name, (schema, values) in tables.items():
+        arrow = pa.schema([(column, kind) for column, (kind, _) in schema.items()])
+        connection.register(f"_{name}", pa.Table.from_pylist(values, schema=arrow))
+        connection.execute(f"CREATE {how} {name} AS SELECT * FROM _{name}")
+        if how == "TABLE":
+            connection.unregister(f"_{name}")
+
+
+def _scan(paths: list[str]) -> str:
+    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{quoted}], hive_partitioning = false)"
+
+
+def _file_docs(path: str) -> dict[str, str]:
+    with storage.open_input(path) as file:
+        schema = pq.read_schema(file)
+    return {f.name: (f.metadata or {}).get(b"doc", b"").decode() for f in schema}
+
+
+def _sources(rows: list[Row]) -> list[str]:
+    return sorted({row.source for row in rows if row.step == "ingest"})
+
+
+def _added(counts) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for count in counts:
+        for key, value in count.items():
+            total[key] = total.get(key, 0) + value
+    return total
+
+
+def _rank(key: str) -> int:
+    stage = key.split(":", 1)[0]
+    return 10 * (STAGES.index(stage) + 1) if stage in STAGES else 80

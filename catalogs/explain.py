@@ -1,0 +1,94 @@
+"""Find one document wherever it ended, with its copies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalogs.catalog import open_catalog
+
+ORIGIN = (
+    *("source", "uri", "host", "container", "record", "offset", "length", "fetched_at"),
+    *("media_type", "charset", "engine", "metadata"),
+)
+TAGS = (
+    *("id", "row_id", "title", "author", "date", "language", "language_score", "licence"),
+    *("licence_scope", "licence_evidence", "opt_out", "url_block", "n_pages", "pages"),
+)
+MATCH = "row_id = $1 OR uri = $1 OR container = $1"
+MATCH_END = "ends_with(uri, '/' || $1)"
+NOT_SCORES = {
+    *("text", "stage", "reason", "error", "detail", "kept", "dup_cluster", "dup_count"),
+    *("dup_kept_id", "dup_kept_row", "dup_jaccard", "dup_reason"),
+}
+
+
+@dataclass
+class Story:
+    """One row, where it ended, and its cluster."""
+
+    outcome: str
+    row: dict[str, Any]
+    copies: list[dict[str, Any]] = field(default_factory=list)
+    origin: tuple[str, ...] = ORIGIN
+    tags: tuple[str, ...] = TAGS
+
+    @property
+    def scores(self) -> list[str]:
+        """The columns that are neither origin nor tag: counts and heuristic features."""
+        known = {*ORIGIN, *TAGS, *NOT_SCORES}
+        return [name for name in self.row if name not in known]
+
+
+def find(root: str, what: str, limit: int = 20) -> list[Story]:
+    """Every row whose id, row id, URI or container is `what`, or ends with ``/what``.
+
+    At most `limit` rows; the ends are only looked at when nothing matches as a whole.
+    """
+    return _find(root, what, limit, MATCH) or _find(root, what, limit, MATCH_END)
+
+
+def _find(root: str, what: str, limit: int, match: str) -> list[Story]:
+    stories = []
+    with open_catalog(root) as catalog:
+
+        def rows(query: str, *values: Any) -> list[dict[str, Any]]:
+            result = catalog.execute(query, values)
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+        for row in rows(f"SELECT * FROM documents WHERE {match} OR id = $1 LIMIT {limit}", what):
+            story = Story(_document_outcome(row), row)
+            if (row["dup_count"] or 1) > 1:
+                story.copies = _copies(rows, row)
+            stories.append(story)
+        for row in rows(
+            f"SELECT * FROM rejected WHERE ({match} OR id = $1) AND stage != 'dedup' LIMIT {limit}",
+            what,
+        ):
+            stories.append(Story(f"rejected at {row['stage']}: {row['reason']}", row))
+        for row in rows(f"SELECT * FROM quarantine WHERE {match} LIMIT {limit}", what):
+            outcome = f"quarantined at {row['stage']}: {row['error']} ({row['detail']})"
+            stories.append(Story(outcome, row))
+    return stories[:limit]
+
+
+def _document_outcome(row: dict[str, Any]) -> str:
+    if row["kept"] is None:
+        return "passed the filters; not deduplicated yet"
+    if row["kept"]:
+        return "kept in corpus/"
+    near = f", Jaccard {row['dup_jaccard']:.2f}" if row["dup_jaccard"] else ""
+    return f"dropped as {row['dup_reason']} of {row['dup_kept_id']}{near}"
+
+
+def _copies(rows, row: dict[str, Any]) -> list[dict[str, Any]]:
+    if row["dup_cluster"] is None:
+        condition, value = "id = $1", row["id"]
+    else:
+        condition, value = "dup_cluster = $1", row["dup_cluster"]
+    return rows(
+        "SELECT kept, row_id, id, source, uri, dup_jaccard, dup_reason FROM documents "
+        f"WHERE {condition} ORDER BY kept DESC, id, row_id LIMIT 50",
+        value,
+    )

@@ -1,0 +1,1 @@
+"""The command line of corpusmill: a thin shell over the rooms."""

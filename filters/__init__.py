@@ -1,0 +1,48 @@
+"""Taggers and filters over columns of text.
+
+Tag once, judge later: every heuristic, score and flag is a column; a filter is a table of
+thresholds over columns that yields a reason or nothing. Nothing here knows of Ray, of files of a
+corpus or of recipes.
+
+The names below are loaded when first used, so that a process that only reads licences never
+loads the compiler of the kernels.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_FACE = {
+    "FEATURES": "feature_list",
+    "LanguageIdentifier": "language",
+    "Licence": "licence",
+    "Preset": "verdict",
+    "Rule": "verdict",
+    "UrlFilter": "url",
+    "cut_spans": "c4",
+    "feature_names": "feature_list",
+    "features": "heuristics",
+    "html_licence": "licence",
+    "judge": "verdict",
+    "load_preset": "verdict",
+    "make_preset": "verdict",
+    "opt_outs": "consent",
+    "override": "verdict",
+    "preset_names": "verdict",
+    "preset_sql": "verdict",
+    "registered_domain": "url",
+    "registered_domains": "url",
+    "text_licence": "licence",
+}
+__all__ = sorted(_FACE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FACE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_FACE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

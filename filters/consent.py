@@ -1,0 +1,87 @@
+"""Opt-outs that a page or its HTTP response declares; columns first, a filter decides later."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from resiliparse.parse.html import HTMLTree
+
+from filters.dom import parse, select
+
+NOAI = ("noai", "noimageai", "noml")
+"""Community directives against training, in robots fields (DeviantArt 2022 and followers)."""
+SIGNALS = (*NOAI, "tdm-reservation", "content-usage", "rsl", "noindex")
+"""All signals that :func:`opt_outs` tells, in its order. ``noindex`` is about search engines, no
+opt-out of training: it is told so that a recipe can decide."""
+
+_HINT = re.compile(rb"no(?:ai|imageai|ml|index)\b|tdm-reservation|rsl\+xml|\bnone\b", re.IGNORECASE)
+_ROBOTS = re.compile(r"robots|bot|crawler|spider|slurp", re.IGNORECASE)
+_VALUED = re.compile(r"unavailable_after|max-")
+"""Directives that have a value after a colon, so that the colon ends no agent's name."""
+_REFUSED_USE = re.compile(r"(?:train-ai|ai|bots|train-genai|genai)\s*=\s*n\b", re.IGNORECASE)
+
+
+def opt_outs(page: str | bytes | HTMLTree, headers: Mapping[str, str] | None = None) -> list[str]:
+    """Which of SIGNALS a page carries, in their order.
+
+    - ``noai``, ``noimageai``, ``noml``, ``noindex``: ``<meta name=robots>`` (or the name of a
+      crawler) and ``X-Robots-Tag``, with or without an agent before it; ``none`` is ``noindex``;
+    - ``tdm-reservation``: the TDM Reservation Protocol (W3C community group, 2024), as HTTP field
+      or ``<meta>``; any value but 0 reserves, since an error is no permission;
+    - ``content-usage``: the IETF aipref draft's ``Content-Usage`` field refusing training;
+    - ``rsl``: terms announced by Really Simple Licensing (link or Link field).
+
+    ``headers`` are the HTTP fields (names in any case; several fields of a name joined by
+    commas). Never raises for broken HTML.
+    """
+    found: set[str] = set()
+    for name, value in (headers or {}).items():
+        name = name.lower()
+        if name == "x-robots-tag":
+            found |= _directives(value)
+        elif name == "tdm-reservation" and value.strip() != "0":
+            found.add("tdm-reservation")
+        elif name == "content-usage" and _REFUSED_USE.search(value):
+            found.add("content-usage")
+        elif name == "link" and "rsl+xml" in value.lower():
+            found.add("rsl")
+    if isinstance(page, str):
+        page = page.encode("utf-8", "replace")
+    if not isinstance(page, bytes) or _HINT.search(page):
+        found |= _page_signals(parse(page))
+    return [signal for signal in SIGNALS if signal in found]
+
+
+def _page_signals(tree: HTMLTree) -> set[str]:
+    found: set[str] = set()
+    for node in select(tree.document, "meta[name][content]"):
+        name = (node.getattr("name") or "").strip().lower()
+        content = node.getattr("content") or ""
+        if name == "tdm-reservation":
+            if content.strip() != "0":
+                found.add("tdm-reservation")
+        elif _ROBOTS.search(name):
+            directives = _directives(content)
+            # What one named crawler may index says nothing about the others.
+            found |= directives if name == "robots" else directives - {"noindex"}
+    if select(tree.document, 'link[rel~="license" i][type*="rsl+xml" i]'):
+        found.add("rsl")
+    return found
+
+
+def _directives(value: str) -> set[str]:
+    """Signals in a robots value; what follows ``agent:`` is for that agent only."""
+    found: set[str] = set()
+    agent = ""
+    for part in value.lower().split(","):
+        name, colon, directive = part.rpartition(":")
+        if colon and not _VALUED.search(name):
+            agent = name.strip()
+        elif colon:
+            continue
+        words = set(directive.split())
+        if "none" in words:
+            words.add("noindex")
+        found |= words & ({*NOAI} if agent not in ("", "*") else {*NOAI, "noindex"})
+    return found

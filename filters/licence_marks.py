@@ -1,0 +1,291 @@
+"""Marks of a licence on a page: where each stands, and the words around it.
+
+The page is looked at as a tree (resiliparse, lexbor). Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from filters.dom import HIDDEN, select, squeeze, visible, walk
+from filters.licence_ids import licence_of_url, licence_of_words
+
+MAX_WORDS = 400
+"""Characters of context kept on each side of a mark."""
+
+_BLOCKS = frozenset(
+    """
+    address article aside blockquote body center dd details dialog div dl dt fieldset figcaption
+    figure footer form header li main nav ol p pre section small table td th tr ul
+    """.split()  # noqa: SIM905
+)
+_MEDIA = re.compile(
+    r"\b(?:fig)?caption|wp-caption|gallery|slideshow|lightbox|leaflet|openlayers|ol-attribution|"
+    r"\bmap\b|thumb|player|"
+    r"(?:photo|image|img|picture|bild|foto|media|hero|cover)[-_ ]?(?:\w*[-_])?"
+    r"(?:credit|source|copyright|licen[sc]e|info|attribution|author|quelle|rights)|"
+    r"(?:credit|licen[sc]e|attribution|copyright)[-_]?(?:photo|image|img|picture|bild|foto|media)|"
+    r"(?:^|[\s_-])(?:credit|credits|attribution)(?:$|[\s_-])",
+    re.IGNORECASE,
+)
+_FOOTER = re.compile(
+    r"foot|bottom|colophon|copyright|site-?info|impressum|imprint|legal|licen[sc]e|lizenz|"
+    r"(?:^|[\s_-])cc(?:$|[\s_-])",
+    re.IGNORECASE,
+)
+_SIDEBAR = re.compile(r"side-?bar|widget|secondary|rail|column-?(?:left|right)|sidenav", re.I)
+_COMMENT = re.compile(r"\b(?:comment|reply|reaction|forum-?post|postbody|post_body)", re.I)
+_ENTRY = re.compile(
+    r"(?:^|[\s_-])(?:post|entry|article|story)-?(?:content|body|text)?(?:$|[\s_-])|main", re.I
+)
+_RIGHTS_NAMES = frozenset(
+    """
+    dc.rights dc:rights dc.rights.license dcterms.rights dcterms.license dcterms:license
+    dc.license rights license licence copyright cc:license content-license
+    """.split()  # noqa: SIM905
+)
+_PAGE_TYPES = frozenset(
+    """
+    WebPage WebSite Article NewsArticle BlogPosting Blog ScholarlyArticle TechArticle Report
+    CreativeWork LearningResource Course Book Chapter Recipe ItemPage AboutPage FAQPage QAPage
+    Dataset DigitalDocument AnalysisNewsArticle OpinionNewsArticle ReportageNewsArticle
+    SocialMediaPosting DiscussionForumPosting MedicalWebPage HowTo APIReference
+    """.split()  # noqa: SIM905
+)
+# Links to licences, or declared as such; other links are never looked at.
+_ANCHORS = ", ".join(
+    [
+        *(
+            f'a[href*="{part}" i]'
+            for part in (
+                "creativecommons",
+                "licensebuttons",
+                "gnu.org/",
+                "apache.org/licenses",
+                "opensource.org/licen",
+                "open-government-licence",
+                "govdata.de/dl-de",
+                "opendatacommons.org/licen",
+            )
+        ),
+        'a[rel~="license" i][href]',
+        'a[rel~="licence" i][href]',
+        'a[rel$=":license" i][href]',
+        'a[property$="license" i][href]',
+        'a[itemprop="license" i][href]',
+    ]
+)
+_NAMED = ", ".join(
+    f'body :lexbor-contains("{name}" i)'
+    for name in (
+        "creative commons",
+        "creative-commons",
+        "cc by",
+        "cc-by",
+        "ccby",
+        "cc0",
+        "gfdl",
+        "gnu free",
+    )
+)
+
+
+class Mark(NamedTuple):
+    """One mark of a licence."""
+
+    id: str | None
+    """What it names; None for ``rel=license`` to a page whose licence is not known."""
+    carrier: str
+    """header, link, meta, json-ld, microdata, anchor or words."""
+    rel: bool
+    """Whether it is declared by ``rel=license`` or ``property=cc:license``."""
+    region: str
+    """head, media, comment, footer, sidebar, nav, entry or body."""
+    before: str
+    """Text of the same block before the mark, back to the mark before it."""
+    own: str
+    """Text of the mark itself."""
+    after: str
+    """Text of the same block after it, up to the next mark."""
+    evidence: str
+    """The URL or the words that name the licence."""
+
+
+def page_marks(tree: Any, headers: Mapping[str, str]) -> list[Mark]:
+    """All marks of a page in the order of carriers, then of the document."""
+    return [
+        *_header_marks(headers),
+        *_head_marks(tree),
+        *_json_marks(tree),
+        *_anchor_marks(tree),
+        *_word_marks(tree),
+    ]
+
+
+def _header_marks(headers: Mapping[str, str]) -> Iterator[Mark]:
+    for name, value in headers.items():
+        if name.lower() != "link":
+            continue
+        for target, parameters in re.findall(r"<([^>]*)>([^<]*)", value):
+            declared = re.search(r"rel\s*=\s*\"?[^\";]*\blicense\b", parameters, re.IGNORECASE)
+            if declared and "rsl+xml" not in parameters:
+                yield Mark(licence_of_url(target), "header", True, "head", "", "", "", target)
+
+
+def _head_marks(tree: Any) -> Iterator[Mark]:
+    for node in select(tree.document, "link[href][rel]"):
+        rel = (node.getattr("rel") or "").lower().split()
+        kind = (node.getattr("type") or "").lower()
+        href = node.getattr("href") or ""
+        named = {"license", "licence", "copyright", "dct:license", "cc:license", "schema:license"}
+        if named & set(rel) and "rsl" not in kind:
+            found = licence_of_url(href) or licence_of_words(href.replace("_", " "))
+            yield Mark(found, "link", True, "head", "", "", "", href)
+    for node in select(tree.document, "meta[content]"):
+        name = (node.getattr("name") or node.getattr("property") or "").strip().lower()
+        if name in _RIGHTS_NAMES:
+            content = (node.getattr("content") or "").strip()
+            found = licence_of_url(content) or licence_of_words(content)
+            yield Mark(found, "meta", False, "head", "", "", "", content[:MAX_WORDS])
+
+
+def _json_marks(tree: Any) -> Iterator[Mark]:
+    for node in select(tree.document, 'script[type="application/ld+json"]'):
+        try:
+            data = json.loads(node.text_content or "", strict=False)
+        except (ValueError, RecursionError):
+            continue
+        for entity in _entities(data):
+            for value in _strings(entity.get("license")):
+                found = licence_of_url(value) or licence_of_words(value)
+                yield Mark(found, "json-ld", False, "head", "", "", "", value[:MAX_WORDS])
+
+
+def _entities(data: Any) -> Iterator[Mapping[str, Any]]:
+    """The entities of a JSON-LD block that stand for the page or its main text."""
+    for item in data if isinstance(data, list) else [data]:
+        if not isinstance(item, dict):
+            continue
+        if "@graph" in item:
+            yield from _entities(item["@graph"])
+        kinds = item.get("@type")
+        if _PAGE_TYPES & {str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds])}:
+            yield item
+
+
+def _strings(value: Any) -> Iterator[str]:
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            yield from (str(item[key]) for key in ("@id", "url", "name") if item.get(key))
+
+
+def _anchor_marks(tree: Any) -> Iterator[Mark]:
+    for node in select(tree.document, _ANCHORS):
+        href = node.getattr("href") or ""
+        rel = (node.getattr("rel") or "").lower().split()
+        relation = f"{node.getattr('property') or ''} {node.getattr('itemprop') or ''}".lower()
+        declared = "license" in rel or "licence" in rel or "license" in relation
+        declared = declared or any(part.endswith(":license") for part in rel)
+        found = licence_of_url(href)
+        if not found and not declared:
+            continue
+        own = squeeze(visible(node))
+        if not found:
+            found = licence_of_words(own) or licence_of_words(href.replace("_", " "))
+        before, after = _around(node)
+        yield Mark(found, "anchor", declared, region_of(node), before, own, after, href)
+    for node in select(tree.document, "[itemprop=license]:not(a)"):
+        value = node.getattr("content") or node.getattr("href") or node.text_content or ""
+        found = licence_of_url(value) or licence_of_words(value)
+        if found:
+            before, after = _around(node)
+            region = region_of(node)
+            yield Mark(found, "microdata", True, region, before, "", after, value[:MAX_WORDS])
+
+
+def _word_marks(tree: Any) -> Iterator[Mark]:
+    """Licences named in words, in blocks that hold no link to one."""
+    seen = set()
+    for node in select(tree.document, _NAMED):
+        if node.tag in HIDDEN:
+            continue
+        block = node if node.tag in _BLOCKS else _block(node)
+        text = squeeze(visible(block))[: 4 * MAX_WORDS]
+        found = licence_of_words(text)
+        if found is None or text in seen or select(block, _ANCHORS):
+            continue
+        seen.add(text)
+        named = _MAY_NAME.search(text)
+        start = named.start() if named else 0
+        before, after = text[max(0, start - MAX_WORDS) : start], text[start : start + MAX_WORDS]
+        region = "nav" if _only_link(block, text) else region_of(node)
+        yield Mark(found, "words", False, region, before, "", after, after[:120])
+
+
+_MAY_NAME = re.compile(r"creative[\s-]?commons|\bCC[-\s]?(?:BY|0|Zero)\b|\bGFDL\b|GNU Free", re.I)
+
+
+def region_of(node: Any) -> str:
+    """The part of the page a node stands in: what its nearest telling ancestor says."""
+    depth = 0
+    found = "body"
+    node = node.parent
+    while node is not None and node.tag not in (None, "html"):
+        tag = node.tag
+        names = f"{node.id or ''} {' '.join(node.class_list)}" if tag != "body" else ""
+        if tag in ("figure", "figcaption") or (depth < 6 and _MEDIA.search(names)):
+            return "media"
+        if _COMMENT.search(names) and "comments-area" not in names and found in ("body", "entry"):
+            found = "comment"
+        if found == "body":
+            if tag == "footer" or node.getattr("role") == "contentinfo" or _FOOTER.search(names):
+                found = "footer"
+            elif (
+                tag == "aside" or node.getattr("role") == "complementary" or _SIDEBAR.search(names)
+            ):
+                found = "sidebar"
+            elif tag in ("nav", "header"):
+                found = "nav"
+            elif tag in ("article", "main") or _ENTRY.search(names):
+                found = "entry"
+        node = node.parent
+        depth += 1
+    return found
+
+
+def _around(node: Any) -> tuple[str, str]:
+    """Visible text of the node's block before and after it, from mark to mark."""
+    marks = set(select(_block(node), _ANCHORS)) - {node}
+    before: list[str] = []
+    after: list[str] = []
+    passed = False
+    inside = False
+    for part, leaving in walk(_block(node)):
+        if part == node:
+            passed, inside = True, not leaving
+        elif part in marks:
+            if passed:
+                break
+            before.clear()
+        elif part.tag == "#text" and not inside:
+            (after if passed else before).append(part.value or "")
+    return squeeze("".join(before))[-MAX_WORDS:], squeeze("".join(after))[:MAX_WORDS]
+
+
+def _block(node: Any) -> Any:
+    """The nearest block around a node."""
+    block = node.parent
+    while block.parent is not None and block.tag not in _BLOCKS:
+        block = block.parent
+    return block
+
+
+def _only_link(block: Any, text: str) -> bool:
+    """Whether a block is nothing but one link (a tag, a menu entry)."""
+    anchors = select(block, "a[href]")
+    return len(anchors) == 1 and squeeze(visible(anchors[0])) == text

@@ -1,0 +1,71 @@
+"""Words and lines of a batch of texts, computed once and shared by every feature."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from filters.arrow import Texts
+from filters.lines import find_lines
+from filters.words import find_words, word_rules
+
+BLOCK_BYTES = 1 << 21
+"""Texts are worked on in blocks of about so many bytes, which keeps working space in the cache
+and bounded; a longer text is a block of its own."""
+
+
+class Words(NamedTuple):
+    """Words of a batch: word w is ``data[starts[w]:ends[w]]``; texts follow one another."""
+
+    data: np.ndarray
+    """uint8; the texts themselves, or a copy of the words."""
+    starts: np.ndarray
+    """int32, one per word."""
+    ends: np.ndarray
+    """int32, one per word."""
+    counts: np.ndarray
+    """int64, words in each text."""
+
+
+class Lines(NamedTuple):
+    """Lines of a batch as ``str.splitlines`` cuts them, breaks left out."""
+
+    starts: np.ndarray
+    """int32, one per line: its first byte in the texts' data."""
+    ends: np.ndarray
+    """int32: its end, before the break."""
+    breaks: np.ndarray
+    """uint8: bytes of the break that follows, 0 at the end of a text."""
+    counts: np.ndarray
+    """int64, lines in each text."""
+
+
+def segment_words(texts: Texts) -> Words:
+    """Words of all texts by the default rules (see the module ``words``).
+
+    texts must begin at offset 0 and hold less than 2 GiB.
+    """
+    size = int(texts.offsets[-1])
+    counts = np.zeros(len(texts), np.int64)
+    capacity = size // 3 + 1024
+    while True:
+        starts, ends = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+        found = find_words(texts.data, texts.offsets, *word_rules(), starts, ends, counts)
+        if found >= 0:
+            return Words(texts.data, starts[:found], ends[:found], counts)
+        capacity = min(2 * capacity, size + 1)
+
+
+def segment_lines(texts: Texts) -> Lines:
+    """Lines of all texts; texts must begin at offset 0 and hold less than 2 GiB."""
+    size = int(texts.offsets[-1])
+    counts = np.zeros(len(texts), np.int64)
+    capacity = size // 16 + 256
+    while True:
+        starts, ends = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+        breaks = np.empty(capacity, np.uint8)
+        found = find_lines(texts.data, texts.offsets, starts, ends, breaks, counts)
+        if found >= 0:
+            return Lines(starts[:found], ends[:found], breaks[:found], counts)
+        capacity = min(16 * capacity, size + 1)

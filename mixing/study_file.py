@@ -1,0 +1,152 @@
+"""The study: which domains, which proxies, which constraints, as one YAML file."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+
+from catalogs import storage
+from catalogs.errors import UserError, explain_validation, nearest
+from pipeline.recipe import Name, Strict, load_yaml
+from proxies import SIZES
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+
+
+def parse_count(value: Any) -> Any:
+    """A number of tokens: ``2e9``, ``2_000_000``, ``"2B"``, ``"1.5T"``."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([\d_.]+(?:e\d+)?)\s*([KMBT]?)\s*", value, re.IGNORECASE)
+        if not match:
+            raise ValueError(f"expected a number of tokens such as 2B, got '{value}'")
+        number = float(match[1].replace("_", ""))
+        return round(number * _UNITS[match[2].upper()])
+    return round(value) if isinstance(value, float) else value
+
+
+def _known_size(name: str) -> str:
+    if name not in SIZES:
+        hint = nearest(name, SIZES) or f" (valid: {', '.join(SIZES)})"
+        raise ValueError(f"expected the name of a proxy size, got '{name}'{hint}")
+    return name
+
+
+Count = Annotated[int, BeforeValidator(parse_count), Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Proxy(Strict):
+    """The proxy model and its training."""
+
+    model: Annotated[str, AfterValidator(_known_size)] = Field(
+        "0.3M", description="size by name: parameters without embeddings"
+    )
+    tokens: Count = Field(1_000_000, description="training tokens of one proxy")
+    vocab: int = Field(2048, ge=257, description="ids of the BPE trained on the pool")
+    tokenizer: str | None = Field(None, description="a tokenizer.json to use instead, or 'bytes'")
+    context: int = Field(128, ge=8, description="tokens per sequence")
+    batch: int = Field(8, ge=1, description="sequences per step")
+    lr: float = Field(8e-3, gt=0, description="peak learning rate")
+    match_repetition: bool = Field(
+        True, description="subsample domains so that a proxy repeats what the target would"
+    )
+
+
+class SwarmDesign(Strict):
+    """Which mixes are trained."""
+
+    mixes: int | None = Field(None, ge=3, description="distinct mixes; default 3 (domains + 1)")
+    repeats: int = Field(2, ge=0, description="further seeds at the natural and the uniform mix")
+    temperature: float = Field(0.5, gt=0, le=1, description="flattens the natural shares")
+    sparse: Share = Field(0.25, description="share of mixes on few domains")
+    local: Share = Field(0.25, description="share of mixes near the natural one")
+
+
+class Evaluation(Strict):
+    """What proxies are scored on: bits per byte on held-out documents of each domain."""
+
+    holdout_bytes: Count = Field(200_000, description="held-out text per domain, UTF-8 bytes")
+    holdout_share: Share = Field(0.2, description="of a domain's text that is held out at most")
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="domain -> weight in the objective; default 1"
+    )
+
+
+class Constraints(Strict):
+    """What the recommended mix must keep to."""
+
+    max_epochs: float | None = Field(4.0, gt=0, description="repetitions of a domain at most")
+    floors: dict[str, Share] = Field(default_factory=dict, description="least share by domain")
+    caps: dict[str, Share] = Field(default_factory=dict, description="largest share by domain")
+    kl: float | None = Field(None, gt=0, description="distance from the natural mix, nats")
+
+
+class Confirm(Strict):
+    """Proxies trained on the answer and on the baselines, with paired seeds."""
+
+    tokens: Count | None = Field(None, description="training tokens; default those of a proxy")
+    seeds: int = Field(3, ge=0, description="seeds of each mix; 0 to skip")
+
+
+class Study(Strict):
+    """A mixture study."""
+
+    name: Name = Field(description="name of the study")
+    run: str = Field(description="run folder whose corpus is mixed")
+    out: str = Field(description="folder of the study")
+    root: str | None = Field(None, description="folder that paths are relative to")
+    domains: dict[Name, str] = Field(
+        min_length=2,
+        description="name -> SQL predicate over the view corpus; the first that holds counts",
+    )
+    tokens: Count = Field(description="tokens of the training run that the mix is for")
+    proxy: Proxy = Proxy()
+    swarm: SwarmDesign = SwarmDesign()
+    evaluation: Evaluation = Evaluation()
+    constraints: Constraints = Constraints()
+    confirm: Confirm = Confirm()
+    draws: int = Field(200, ge=20, description="bootstrap draws for the intervals")
+    seed: int = Field(0, ge=0, description="seed of the design, the proxies and the bootstrap")
+
+    @model_validator(mode="after")
+    def _domains_exist(self) -> Study:
+        named = {
+            "evaluation.weights": self.evaluation.weights,
+            "constraints.floors": self.constraints.floors,
+            "constraints.caps": self.constraints.caps,
+        }
+        for field, names in named.items():
+            for name in names:
+                if name not in self.domains:
+                    raise ValueError(
+                        f"'{field}' names '{name}', which is no domain{nearest(name, self.domains)}"
+                    )
+        return self
+
+    @property
+    def run_folder(self) -> str:
+        return storage.join(self.root or ".", self.run)
+
+    @property
+    def out_folder(self) -> str:
+        return storage.join(self.root or ".", self.out)
+
+
+def load_study(path: str) -> Study:
+    """Read and check a study.
+
+    Raises
+    ------
+    UserError
+        One line per wrong field: file, field, what was expected, nearest valid name.
+    """
+    data = load_yaml(path)
+    here = os.path.dirname(os.path.abspath(path))
+    data["root"] = os.path.abspath(os.path.join(here, str(data.get("root") or ".")))
+    try:
+        return Study.model_validate(data)
+    except ValidationError as error:
+        raise UserError(explain_validation(path, error, Study)) from None

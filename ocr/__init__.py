@@ -1,0 +1,26 @@
+"""PDF to Markdown: text layer, page router, OCR engines, assembly.
+
+One function, `read_pdf(data, options)`; engines are added with `register_engine`.
+"""
+
+from ocr.document import read_pdf
+from ocr.engines import OcrEngine, PageImage, Reading, engine_names, get_engine, register_engine
+from ocr.layout import Line
+from ocr.results import PageResult, PdfOptions, PdfResult
+from ocr.router import PageFeatures, RouterThresholds
+
+__all__ = [
+    "Line",
+    "OcrEngine",
+    "PageFeatures",
+    "PageImage",
+    "PageResult",
+    "PdfOptions",
+    "PdfResult",
+    "Reading",
+    "RouterThresholds",
+    "engine_names",
+    "get_engine",
+    "read_pdf",
+    "register_engine",
+]

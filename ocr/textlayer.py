@@ -1,0 +1,145 @@
+"""The text layer of one page: words as PDFium finds them -> lines -> layout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ocr.characters import clean, has_rtl, is_cjk
+from ocr.layout import Layout, Line, lay_out, rows_of
+from ocr.pagescan import PageScan, Word
+
+_WIDE_GAP = 1.2  # of the font size: wider gaps part table cells and columns
+_NEW_LINE_GAP = 0.6  # the same where PDFium itself began a new line
+_RTL_GAP = 8.0  # right-to-left lines: words of a left-to-right run come in the other order
+_SPACE = 0.15  # gap from which two pieces on a line are two words
+_MANY = 300  # words on a line: no line of print, and no holes are looked for
+_LINES_BACK = 3  # a superscript or accent interrupts a line; it goes on behind it
+
+
+def text_layout(scan: PageScan, hidden: bool = False) -> Layout:
+    """The visible words of a page (with `hidden`, the invisible ones too: an old OCR layer)."""
+    words = _without_doubles(scan.words + scan.hidden if hidden else scan.words)
+    chars: Counter[int] = Counter()
+    for word in words:
+        chars[word.turn] += len(word.text)
+    if not chars:
+        return Layout(scan.width, scan.height)
+    main = max(chars, key=lambda turn: (chars[turn], -turn))
+    by_turn: dict[int, list[Word]] = {turn: [] for turn in sorted(chars)}
+    for word in words:  # short words amid vertical writing look horizontal
+        by_turn[4 if main == 4 and word.turn == 0 else word.turn].append(word)
+    width, height = scan.width, scan.height
+    if main in (1, 3, 4):
+        width, height = height, width
+    layout = lay_out(_lines(by_turn.pop(main), main, scan.width, scan.height), width, height)
+    for turn, others in by_turn.items():
+        layout.aside.extend(rows_of(_lines(others, turn, scan.width, scan.height)))
+    return layout
+
+
+def _without_doubles(words: list[Word]) -> list[Word]:
+    """Words drawn twice at nearly one place (fake bold, shadows, doubled layers) once."""
+    order = sorted(range(len(words)), key=lambda i: (words[i].text, words[i].y0, words[i].x0))
+    drop = set()
+    for i, j in pairwise(order):
+        a, b = words[i], words[j]
+        near = 0.25 * max(1.0, a.y1 - a.y0)
+        if a.text == b.text and abs(a.x0 - b.x0) < near and abs(a.y0 - b.y0) < near:
+            drop.add(max(i, j))
+    return [word for i, word in enumerate(words) if i not in drop] if drop else words
+
+
+def _lines(words: list[Word], turn: int, width: float, height: float) -> list[Line]:
+    runs: list[_Run] = []
+    for number, word in enumerate(words):
+        text = clean(word.text + "-" if word.hyphen else word.text)
+        if not text:
+            continue
+        x0, y0, x1, y1 = _upright(word, turn, width, height)
+        piece = _Piece(number, text, x0, y0, x1, y1, word.size or y1 - y0, word.bold, word.glue)
+        for run in reversed(runs[-_LINES_BACK:]):
+            if run.takes(piece):
+                run.add(piece)
+                break
+        else:
+            runs.append(_Run(piece))
+    return [run.line() for run in runs]
+
+
+def _upright(word: Word, turn: int, width: float, height: float):
+    """The word's box with its writing direction turned to the right."""
+    x0, y0, x1, y1 = word.x0, word.y0, word.x1, word.y1
+    if turn == 1:
+        return height - y1, x0, height - y0, x1
+    if turn == 2:
+        return width - x1, height - y1, width - x0, height - y0
+    if turn in (3, 4):
+        return y0, width - x1, y1, width - x0
+    return x0, y0, x1, y1
+
+
+@dataclass(slots=True)
+class _Piece:
+    number: int
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    size: float
+    bold: bool
+    glue: str
+
+
+class _Run:
+    """A line while words are added to it."""
+
+    def __init__(self, piece: _Piece) -> None:
+        self.pieces = [piece]
+        self.x0, self.x1 = piece.x0, piece.x1
+        self.main = piece  # the longest: it has the line's height and size
+        self.rtl = has_rtl(piece.text)
+
+    def takes(self, piece: _Piece) -> bool:
+        """Is the piece on this line, behind it or in a hole of it?"""
+        main = self.main
+        overlap = min(main.y1, piece.y1) - max(main.y0, piece.y0)
+        if overlap < 0.4 * min(main.y1 - main.y0, piece.y1 - piece.y0):
+            return False
+        em = max(main.size, piece.size)
+        limit = _NEW_LINE_GAP if piece.glue == "\n" else _WIDE_GAP
+        if piece.glue != "\n" and (self.rtl or has_rtl(piece.text)):
+            return max(piece.x0 - self.x1, self.x0 - piece.x1) < _RTL_GAP * em
+        if -0.3 * em < piece.x0 - self.x1 < limit * em:
+            return True
+        if piece.x0 < self.x0 - 0.3 * em or piece.x1 > self.x1 + 0.6 * em:
+            return False
+        if len(self.pieces) > _MANY:
+            return False
+        return all(min(p.x1, piece.x1) - max(p.x0, piece.x0) < 0.3 * em for p in self.pieces)
+
+    def add(self, piece: _Piece) -> None:
+        self.pieces.append(piece)
+        self.x0, self.x1 = min(self.x0, piece.x0), max(self.x1, piece.x1)
+        self.rtl = self.rtl or has_rtl(piece.text)
+        if len(piece.text) > len(self.main.text):
+            self.main = piece
+
+    def line(self) -> Line:
+        pieces = self.pieces if self.rtl else sorted(self.pieces, key=lambda p: (p.x0, p.number))
+        text = pieces[0].text
+        for left, right in pairwise(pieces):
+            text += " " + right.text if self._spaced(left, right) else right.text
+        main = self.main
+        bold = all(piece.bold for piece in pieces)
+        return Line(text, self.x0, main.y0, self.x1, main.y1, main.size, bold)
+
+    def _spaced(self, left: _Piece, right: _Piece) -> bool:
+        gap = max(right.x0 - left.x1, left.x0 - right.x1)
+        if is_cjk(left.text[-1]) and is_cjk(right.text[0]):
+            return gap > 0.25 * self.main.size
+        if right.number == left.number + 1 and right.glue != "\n":
+            return right.glue == " "
+        return gap > _SPACE * self.main.size

@@ -1,0 +1,105 @@
+"""The document: one Arrow schema, column by column.
+
+Each field carries its description as metadata (``doc``), which travels inside every Parquet shard;
+the catalogue shows it. Identity is content: `id` is a hash of the text alone, `row_id` names this
+copy of it, and provenance travels beside both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+import xxhash
+
+from filters import FEATURES
+
+BYTES_PER_TOKEN = 4.2
+
+
+def field(name: str, kind: pa.DataType, doc: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"doc": doc})
+
+
+PAGE = pa.struct(
+    [
+        ("number", pa.int32()),
+        ("route", pa.string()),
+        ("rule", pa.string()),
+        ("confidence", pa.float32()),
+    ]
+)
+
+IDENTITY = [
+    field("id", pa.string(), "xxh3_128 of the text in UTF-8, 32 hex digits; copies share it"),
+    field("row_id", pa.string(), "xxh3_128 of source, container and record: names this one copy"),
+]
+PROVENANCE = [
+    field("source", pa.string(), "name of the source in the recipe"),
+    field("uri", pa.string(), "URL of the record, or path of the file"),
+    field("media_type", pa.string(), "media type of the payload, such as text/html"),
+    field("container", pa.string(), "input file, relative to the recipe's root if below it"),
+    field("record", pa.int64(), "running number of the record in its container, from 0"),
+    field("offset", pa.int64(), "byte offset of the record in its container (row for tables)"),
+    field("length", pa.int64(), "bytes of the record in its container, if known"),
+    field("fetched_at", pa.timestamp("us", tz="UTC"), "when the record was fetched"),
+]
+PARSED = [
+    field("title", pa.string(), "title that the document gives itself"),
+    field("author", pa.string(), "author that the document names"),
+    field("date", pa.string(), "date of publication that the document names, as written"),
+    field("charset", pa.string(), "encoding that the bytes were decoded with"),
+    field("engine", pa.string(), "extraction or OCR engine that made the text"),
+    field("licence", pa.string(), "licence as SPDX id, or null if none was found"),
+    field("licence_scope", pa.string(), "what the licence covers: page, part, unclear or source"),
+    field("licence_evidence", pa.string(), "where the licence stands and what stands there"),
+    field("opt_out", pa.list_(pa.string()), "signals against use for training, such as noai"),
+    field("n_pages", pa.int32(), "pages of a PDF, else null"),
+    field("pages", pa.list_(PAGE), "route of each PDF page: text, ocr, blank or failed, and why"),
+    field("metadata", pa.string(), "further fields of the input record, as JSON"),
+]
+TAGGED = [
+    field("host", pa.string(), "host name of the URL, lower case, null for paths"),
+    field("language", pa.string(), "language (ISO 639), null if the text has no letters"),
+    field("language_score", pa.float32(), "probability of that language, 0 to 1"),
+    field("url_block", pa.string(), "block list that the URL is on, or null"),
+    field("n_tokens", pa.int64(), f"tokens, estimated as UTF-8 bytes / {BYTES_PER_TOKEN}"),
+]
+HEURISTICS = [field(f.name, f.type, f.formula) for f in FEATURES]
+TEXT = [field("text", pa.string(), "the text, Markdown where structure was found")]
+
+DOCUMENTS = pa.schema(IDENTITY + PROVENANCE + PARSED + TAGGED + HEURISTICS + TEXT)
+
+VERDICT = [
+    field("stage", pa.string(), "stage that rejected the record: read, extract, url, filter …"),
+    field("reason", pa.string(), "why the record was rejected"),
+]
+REJECTED = pa.schema(IDENTITY + VERDICT + PROVENANCE + PARSED + TAGGED + HEURISTICS + TEXT)
+
+QUARANTINE = pa.schema(
+    [
+        IDENTITY[1],
+        field("stage", pa.string(), "stage that failed: read, parse, tag or worker"),
+        field("error", pa.string(), "error code"),
+        field("detail", pa.string(), "one line for people"),
+        *PROVENANCE,
+    ]
+)
+
+
+def text_id(text: str) -> str:
+    """Identity of a text: xxh3_128 of its UTF-8 bytes, as 32 hex digits."""
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def row_id(source: str, container: str, record: int) -> str:
+    """Identity of one copy: source, container and running number of the record."""
+    return xxhash.xxh3_128_hexdigest(f"{source}\0{container}\0{record}".encode())
+
+
+def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Build a table from dictionaries; columns that a row lacks become null."""
+    rows = list(rows)
+    columns = [pa.array([row.get(f.name) for row in rows], type=f.type) for f in schema]
+    return pa.table(columns, schema=schema)

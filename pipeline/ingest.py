@@ -1,0 +1,279 @@
+"""INGEST: one input file in, one shard of documents out, every record accounted for.
+
+read → parse (sandboxed) → tag → judge. A record ends as a document, as rejected with stage and
+reason, or in quarantine with an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from catalogs import storage
+from catalogs.ledger import Row
+from pipeline.documents import DOCUMENTS, QUARANTINE, REJECTED, row_id, to_table
+from pipeline.jobs import Job, Work, at_work
+from pipeline.journal import Journal
+from pipeline.parse import HTML_TYPES, PDF_TYPE
+from pipeline.readers import READERS
+from pipeline.recipe import load_plugin
+from pipeline.records import Record
+from pipeline.sandbox import Limits, Sandbox
+from pipeline.shards import SortedShard, compression_options
+from pipeline.tag import Tagger
+
+BATCH_BYTES = 64 << 20
+
+
+def ingest(job: Job) -> Row:
+    """Mill one input file and commit its shard."""
+    arguments = job.arguments
+    for plugin in arguments["plugins"]:
+        load_plugin(plugin)
+    with at_work(job) as work, Parser(arguments, job.attempt) as parser:
+        mill = Mill(work, parser, arguments)
+        reader = READERS[arguments["reader"]]
+        records = reader(
+            arguments["path"],
+            arguments["container"],
+            open_file=storage.open_input,
+            options=arguments["options"],
+        )
+        mill.run(records, arguments["limits"]["batch"])
+        row = mill.commit()
+    storage.delete(job.journal_path)
+    return row
+
+
+class Parser:
+    """Payload to text: sandboxes for HTML and for PDF, started when first needed."""
+
+    def __init__(self, arguments: dict[str, Any], attempt: int):
+        limits, self.arguments = arguments["limits"], arguments
+        factor = 2 if attempt > 1 else 1  # a try after a crash gets more memory from the start
+        self.html_limits = Limits(limits["seconds"], limits["memory_mb"] * factor)
+        self.pdf_limits = Limits(limits["pdf_seconds"], limits["pdf_memory_mb"] * factor, 200)
+        self.max_bytes = {PDF_TYPE: limits["max_pdf_bytes"]}
+        self.default_max_bytes = limits["max_bytes"]
+        self._boxes: dict[bool, Sandbox] = {}
+
+    def __enter__(self) -> Parser:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for box in self._boxes.values():
+            box.__exit__(*exc)
+
+    def parse(self, record: Record) -> dict[str, Any]:
+        """Columns with ``text``; or ``error`` and ``detail``; or ``stage`` and ``reason``."""
+        limit = self.max_bytes.get(record.media_type, self.default_max_bytes)
+        if len(record.payload) > limit:
+            detail = f"{len(record.payload):,} bytes, more than the limit of {limit:,}"
+            return {"error": "oversized", "detail": detail}
+        is_pdf = record.media_type == PDF_TYPE
+        if is_pdf not in self._boxes:
+            limits = self.pdf_limits if is_pdf else self.html_limits
+            self._boxes[is_pdf] = Sandbox("pipeline.parse:parse", limits)
+        outcome = self._boxes[is_pdf].call(self._item(record, is_pdf))
+        if outcome.error:
+            return {"error": outcome.error, "detail": outcome.detail}
+        return outcome.value
+
+    def _item(self, record: Record, is_pdf: bool) -> dict[str, Any]:
+        item = {
+            "payload": record.payload,
+            "media_type": record.media_type,
+            "uri": record.uri,
+            "charset": record.charset,
+            "headers": record.headers,
+            "plugins": self.arguments["plugins"],
+        }
+        if is_pdf:
+            ocr = self.arguments["ocr"]
+            seconds = self.pdf_limits.seconds * 0.9  # ends by itself and keeps the pages done
+            options = {"engine": ocr["engine"], "max_pages": ocr["max_pages"]}
+            item["ocr"] = {**options, "max_seconds": seconds}
+            item["max_failed_pages"] = ocr["max_failed_pages"]
+        else:
+            item.update(self.arguments["extract"])
+        return item
+
+
+class Mill:
+    """Runs records through parse, tag and judge, and keeps the account."""
+
+    def __init__(self, work: Work, parser: Parser, arguments: dict[str, Any]):
+        self.work, self.parser, self.arguments = work, parser, arguments
+        self.source = arguments["source"]
+        self.tagger = Tagger(arguments)
+        self.journal = Journal.load(work.job.journal_path)
+        self.read = 0
+        self.rejected: Counter[str] = Counter()
+        self.quarantined: Counter[str] = Counter()
+        self.stats: Counter[str] = Counter()
+        buffer = arguments["limits"]["buffer_mb"] << 20
+        write = arguments["write"]
+        compression = compression_options(write["compression"], write["level"])
+
+        def shard(kind: str, schema: pa.Schema, order: list[str]) -> SortedShard:
+            path = work.path(kind, f"{kind}/{work.job.shard}.parquet")
+            return SortedShard(path, schema, order, buffer, compression)
+
+        self.documents = shard("documents", DOCUMENTS, ["id", "row_id"])
+        self.rejects = shard("rejected", REJECTED, ["row_id"])
+        self.quarantine = shard("quarantine", QUARANTINE, ["row_id"])
+
+    def run(self, records: Iterable[Record], size: int) -> None:
+        for first, batch in _batches(records, size):
+            self.read += len(batch)
+            for start, stop in self.journal.ranges(first, first + len(batch)):
+                self.journal.enter(start, stop)
+                self._range(start, batch[start - first : stop - first])
+            self.journal.enter(self.read, self.read)  # nobody to blame while reading on
+
+    def commit(self) -> Row:
+        for shard in (self.documents, self.rejects, self.quarantine):
+            shard.close()
+        return self.work.commit(
+            read=self.read,
+            kept=self.documents.rows,
+            rejected=dict(self.rejected),
+            quarantined=dict(self.quarantined),
+            stats=dict(sorted(self.stats.items())),
+        )
+
+    def _range(self, first: int, batch: list[Record]) -> None:
+        rows, rejects, failures = [], [], []
+        blocked = self.tagger.blocked([record.uri for record in batch])
+        for number, (record, block) in enumerate(zip(batch, blocked, strict=True), first):
+            self.journal.beat()
+            row = self._provenance(record, number)
+            if len(batch) == 1 and self.journal.poisoned(number):
+                detail = f"workers died on this record {self.work.job.attempt - 1} times"
+                failures.append({**row, "stage": "worker", "error": "worker_crash"})
+                failures[-1]["detail"] = detail
+                continue
+            if block and not (record.error or record.reject):
+                rejects.append({**row, "stage": "url", "reason": block, "url_block": block})
+            else:
+                self._parse(record, row, rows, rejects, failures)
+        tagged, untaggable = self._tag(rows)
+        failures += untaggable
+        kept, judged = self.tagger.judge(tagged)
+        if len(kept):
+            self.stats["text_bytes"] += pa.compute.sum(kept["n_bytes"]).as_py()
+            self.stats["tokens"] += pa.compute.sum(kept["n_tokens"]).as_py()
+            self.documents.append(kept)
+        self._reject(judged)
+        self._reject(to_table(rejects, REJECTED))
+        if failures:
+            self.quarantined.update(failure["error"] for failure in failures)
+            self.quarantine.append(to_table(failures, QUARANTINE))
+
+    def _parse(self, record: Record, row: dict, rows: list, rejects: list, failures: list) -> None:
+        if record.error:
+            failures.append(
+                {**row, "stage": "read", "error": record.error, "detail": record.detail}
+            )
+        elif record.reject:
+            rejects.append({**row, "stage": "read", "reason": record.reject})
+        else:
+            parsed = self._text(record)
+            if parsed.get("error"):
+                failures.append({**row, "stage": "parse", **parsed})
+            elif not parsed["text"].strip():
+                verdict = {"stage": "extract", "reason": "no_text"}
+                rejects.append({**_merge(row, parsed), **verdict})
+            else:
+                self.stats["pages_ocr"] += sum(
+                    page["route"] == "ocr" for page in parsed.get("pages") or ()
+                )
+                rows.append(_merge(row, parsed))
+
+    def _text(self, record: Record) -> dict[str, Any]:
+        if record.text is not None:
+            return {"text": record.text}
+        if record.media_type not in (*HTML_TYPES, PDF_TYPE):
+            return {"error": "media_type", "detail": f"no parser for {record.media_type}"}
+        return self.parser.parse(record)
+
+    def _tag(self, rows: list[dict]) -> tuple[pa.Table, list[dict]]:
+        """Tag a batch; a text that breaks a tagger is found by halving and costs itself alone."""
+        try:
+            return self.tagger.tag(rows), []
+        except Exception as error:
+            if len(rows) == 1:
+                detail = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+                failure = {**rows[0], "stage": "tag", "error": "tag_error", "detail": detail}
+                return self.tagger.tag([]), [failure]
+            middle = len(rows) // 2
+            left, left_failures = self._tag(rows[:middle])
+            right, right_failures = self._tag(rows[middle:])
+            return pa.concat_tables([left, right]), left_failures + right_failures
+
+    def _reject(self, table: pa.Table) -> None:
+        if len(table):
+            self.rejected.update(
+                f"{stage}:{reason}"
+                for stage, reason in zip(
+                    table["stage"].to_pylist(), table["reason"].to_pylist(), strict=True
+                )
+            )
+            self.rejects.append(table)
+
+    def _provenance(self, record: Record, number: int) -> dict[str, Any]:
+        container = self.arguments["container"]
+        metadata = dict(record.metadata)
+        row = {
+            "row_id": row_id(self.source, container, number),
+            "source": self.source,
+            "uri": record.uri,
+            "media_type": record.media_type,
+            "container": container,
+            "record": number,
+            "offset": record.offset,
+            "length": record.length,
+            "fetched_at": record.fetched_at,
+            "charset": record.charset,
+        }
+        row.update(_declared(metadata, self.arguments["licence"]))
+        if metadata:
+            row["metadata"] = json.dumps(metadata, sort_keys=True, default=str)
+        return row
+
+
+def _declared(metadata: dict[str, Any], source_licence: str | None) -> dict[str, Any]:
+    """Columns that the input or the recipe declares; they leave `metadata`."""
+    own = ("title", "author", "date")
+    row = {name: str(metadata.pop(name)) for name in own if metadata.get(name)}
+    declared = metadata.pop("licence", None) or metadata.pop("license", None)
+    if declared:
+        row.update(licence=str(declared), licence_scope="page")
+        row["licence_evidence"] = "declared by the record"
+    elif source_licence:
+        row.update(licence=source_licence, licence_scope="source")
+        row["licence_evidence"] = "declared for the source by the recipe"
+    return row
+
+
+def _merge(row: dict[str, Any], parsed: dict[str, Any]) -> dict[str, Any]:
+    """What the document says of itself goes before what was declared for it."""
+    return {**row, **{name: value for name, value in parsed.items() if value is not None}}
+
+
+def _batches(records: Iterable[Record], size: int) -> Iterator[tuple[int, list[Record]]]:
+    """Batches of at most `size` records and about `BATCH_BYTES`, with the number of the first."""
+    batch: list[Record] = []
+    first = held = 0
+    for record in records:
+        batch.append(record)
+        held += len(record.payload or record.text or "")
+        if len(batch) >= size or held >= BATCH_BYTES:
+            yield first, batch
+            first, held, batch = first + len(batch), 0, []
+    if batch:
+        yield first, batch

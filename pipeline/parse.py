@@ -1,0 +1,85 @@
+"""What runs inside the sandbox: one payload in, one row of parsed columns out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.recipe import load_plugin
+
+HTML_TYPES = ("text/html", "application/xhtml+xml")
+PDF_TYPE = "application/pdf"
+PDF_FAILURES = ("encrypted", "corrupt", "oversized")
+
+
+def parse(item: dict[str, Any]) -> dict[str, Any]:
+    """Parse one HTML page or PDF.
+
+    Parameters
+    ----------
+    item
+        ``payload`` (bytes), ``media_type``, ``uri``, ``charset``, ``headers``, ``engine``,
+        ``options``, ``plugins``; for PDFs also ``ocr`` (options of `ocr.read_pdf`).
+
+    Returns
+    -------
+    dict
+        Columns of the document row, with ``text``; or ``error`` and ``detail`` when the payload
+        is to be quarantined.
+    """
+    for plugin in item.get("plugins", ()):
+        load_plugin(plugin)
+    if item["media_type"] == PDF_TYPE:
+        return parse_pdf(item)
+    return parse_html(item)
+
+
+def parse_html(item: dict[str, Any]) -> dict[str, Any]:
+    from filters import html_licence, opt_outs
+    from pipeline.extract import extract_html
+
+    payload, headers = item["payload"], item["headers"]
+    page = extract_html(
+        payload,
+        uri=item["uri"],
+        charset=item["charset"],
+        engine=item["engine"],
+        options=item["options"],
+    )
+    licence = html_licence(payload, headers)
+    return {
+        "text": page.text,
+        "title": page.title,
+        "author": page.author,
+        "date": page.date,
+        "charset": page.charset,
+        "engine": page.engine,
+        "licence": licence.id,
+        "licence_scope": licence.scope if licence.id else None,
+        "licence_evidence": licence.evidence or None,
+        "opt_out": opt_outs(payload, headers),
+    }
+
+
+def parse_pdf(item: dict[str, Any]) -> dict[str, Any]:
+    from ocr import PdfOptions, read_pdf
+
+    result = read_pdf(item["payload"], PdfOptions(**item["ocr"]))
+    if result.status in PDF_FAILURES:
+        return {"error": f"pdf_{result.status}", "detail": result.detail or result.error or ""}
+    pages = [
+        {"number": p.number, "route": p.route, "rule": p.rule, "confidence": p.confidence}
+        for p in result.pages
+    ]
+    failed = sum(page["route"] == "failed" for page in pages)
+    if failed > item["max_failed_pages"] * max(len(pages), 1):
+        return {"error": "pdf_pages_failed", "detail": f"{failed} of {len(pages)} pages failed"}
+    engines = sorted({page.engine or "text layer" for page in result.pages if page.chars})
+    return {
+        "text": result.text,
+        "title": result.title,
+        "author": result.author,
+        "date": result.date,
+        "engine": "+".join(engines) or None,
+        "n_pages": result.n_pages,
+        "pages": pages,
+    }

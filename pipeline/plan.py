@@ -1,0 +1,169 @@
+"""The plan: which shards each step consists of, and their addresses."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import Any
+
+import xxhash
+
+from catalogs import storage
+from catalogs.ledger import Row
+from filters import load_preset
+from pipeline.address import address, code_version
+from pipeline.ingest import ingest
+from pipeline.jobs import Job
+from pipeline.recipe import Recipe, Url
+from pipeline.write import plan_parts, write_part
+
+INGEST_CODE = (
+    "filters",
+    "ocr",
+    "pipeline.readers",
+    "pipeline.records",
+    "pipeline.http_body",
+    "pipeline.charset",
+    "pipeline.extract",
+    "pipeline.parse",
+    "pipeline.tag",
+    "pipeline.ingest",
+    "pipeline.documents",
+    "pipeline.sandbox",
+    "pipeline.sandbox_child",
+    "pipeline.shards",
+)
+INGEST_LIBRARIES = (
+    *("fastwarc", "resiliparse", "trafilatura", "lxml", "pypdfium2", "rapidocr", "onnxruntime"),
+    *("fasttext-community", "numpy", "pyarrow"),
+)
+WRITE_CODE = ("pipeline.write", "pipeline.documents", "pipeline.shards")
+
+
+def ingest_jobs(recipe: Recipe) -> list[Job]:
+    """One job per input file.
+
+    Raises
+    ------
+    UserError
+        When a path of the recipe matches no file.
+    """
+    code = code_version(INGEST_CODE, INGEST_LIBRARIES)
+    shared = {name: _arguments(recipe, name) for name in recipe.sources}
+    jobs = []
+    for source, path, container in recipe.inputs():
+        print_of_input = storage.fingerprint(path)
+        arguments = {**shared[source], "path": path, "container": container}
+        config = {
+            key: arguments[key] for key in sorted(arguments) if key not in ("path", "plugins")
+        }
+        config["plugins"] = [storage.checksum(plugin) for plugin in arguments["plugins"]]
+        config["limits"] = _deciding(arguments["limits"])
+        jobs.append(
+            Job(
+                root=recipe.run_folder,
+                step="ingest",
+                shard=f"source={source}/{shard_name(container)}",
+                address=address("ingest", config, [print_of_input], code),
+                run=ingest,
+                arguments=arguments,
+                inputs=(print_of_input,),
+                source=source,
+                code=code,
+                memory_mb=recipe.limits.pdf_memory_mb,
+            )
+        )
+    return jobs
+
+
+def write_jobs(recipe: Recipe, ingested: list[Row], attributes: dict[str, Row]) -> list[Job]:
+    """One job per part of each source; `attributes` maps an ingest shard to its dedup row."""
+    code = code_version(WRITE_CODE, ("pyarrow",))
+    settings = recipe.write
+    compression = {"compression": settings.compression, "level": settings.level}
+    jobs = []
+    for source in sorted(recipe.sources):
+        rows = [row for row in ingested if row.source == source]
+        for number, part in enumerate(plan_parts(rows, settings.shard_mb * 1_000_000)):
+            pairs = [
+                (row.files["documents"], attributes[row.shard].files["attributes"]) for row in part
+            ]
+            inputs = tuple(file.checksum for pair in pairs for file in pair)
+            root = recipe.run_folder
+            jobs.append(
+                Job(
+                    root=root,
+                    step="write",
+                    shard=f"source={source}/part-{number:05d}",
+                    address=address("write", compression, inputs, code),
+                    run=write_part,
+                    arguments={
+                        **compression,
+                        "buffer_mb": recipe.limits.buffer_mb,
+                        "parts": [
+                            tuple(storage.join(root, file.path) for file in pair) for pair in pairs
+                        ],
+                    },
+                    inputs=inputs,
+                    source=source,
+                    code=code,
+                    memory_mb=2 * recipe.limits.buffer_mb,
+                )
+            )
+    return jobs
+
+
+def shard_name(container: str) -> str:
+    """File name for the shard of one input: readable, and unique by the hash of its path."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", posixpath.basename(container))[-80:].strip("._-")
+    return f"{stem or 'input'}-{xxhash.xxh3_64_hexdigest(container.encode())[:8]}"
+
+
+def _arguments(recipe: Recipe, name: str) -> dict[str, Any]:
+    source = recipe.sources[name]
+    language = recipe.language_of(name)
+    model = storage.join(recipe.base, language.model) if language.model else None
+    return {
+        "source": name,
+        "reader": source.reader,
+        "options": source.options,
+        "licence": source.licence,
+        "extract": recipe.extract_of(name).model_dump(),
+        "ocr": recipe.ocr.model_dump(),
+        "language": {
+            **language.model_dump(),
+            "model": model,
+            "model_checksum": storage.checksum(model) if model else None,
+        },
+        "url": _url_entries(recipe, recipe.url),
+        # the thresholds themselves, so that a preset edited under its name is another address
+        "filters": [
+            [preset.name, [list(rule) for rule in preset.rules]]
+            for preset in (load_preset(*spec) for spec in recipe.filters_of(name))
+        ],
+        "limits": recipe.limits.model_dump(),
+        "write": {"compression": recipe.write.compression, "level": recipe.write.level},
+        "plugins": [storage.join(recipe.base, plugin) for plugin in recipe.plugins],
+    }
+
+
+def _deciding(limits: dict[str, Any]) -> dict[str, Any]:
+    """The limits that can change what becomes of a document."""
+    names = ("seconds", "pdf_seconds", "memory_mb", "pdf_memory_mb", "max_bytes", "max_pdf_bytes")
+    return {name: limits[name] for name in names}
+
+
+def _url_entries(recipe: Recipe, url: Url) -> dict[str, list[str]]:
+    return {
+        kind: [entry for item in items for entry in _list_entries(recipe, item)]
+        for kind, items in url.model_dump().items()
+    }
+
+
+def _list_entries(recipe: Recipe, item: str) -> list[str]:
+    """A block list entry, or the lines of a file when the item names one that exists."""
+    path = storage.join(recipe.base, item)
+    if "/" not in item and not item.endswith(".txt"):
+        return [item]
+    lines = storage.read_text(path).splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

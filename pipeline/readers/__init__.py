@@ -1,0 +1,39 @@
+"""Readers: one input file in, a stream of `Record`s out.
+
+A reader is a function ``read(path, container, *, open_file, options) -> Iterator[Record]``. It
+yields exactly one record for everything present in the file, damaged parts included, and raises
+nothing for bad input; only `UserError` for wrong options and `OSError` when the file cannot be
+reached. A plug-in adds one with `register_reader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pipeline.readers import files, jsonl, parquet, warc, wet
+from pipeline.records import Record
+
+Reader = Callable[..., Iterator[Record]]
+
+READERS: dict[str, Reader] = {
+    "html": files.read_html,
+    "jsonl": jsonl.read,
+    "parquet": parquet.read,
+    "pdf": files.read_pdf,
+    "text": files.read_text,
+    "warc": warc.read,
+    "wet": wet.read,
+}
+
+
+def register_reader(name: str, reader: Reader | None = None) -> Callable:
+    """Add a reader under a name, as a call or as a decorator; a name that is taken is replaced.
+
+    ``register_reader("arc", read)`` and ``@register_reader("arc")`` do the same.
+    """
+
+    def add(reader: Reader) -> Reader:
+        READERS[name] = reader
+        return reader
+
+    return add if reader is None else add(reader)

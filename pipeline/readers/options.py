@@ -1,0 +1,32 @@
+"""Options of readers: checked against what a reader knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from catalogs.errors import UserError, nearest
+
+MAX_BYTES = 64 << 20
+
+
+def take(reader: str, options: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
+    """The options of a reader, with defaults where the recipe says nothing.
+
+    Raises
+    ------
+    UserError
+        When an option is unknown to the reader, or is no positive number where one is needed.
+    """
+    known = {"max_bytes": MAX_BYTES, **defaults}
+    for name, value in options.items():
+        where = f"reader '{reader}': option '{name}'"
+        if name not in known:
+            hint = nearest(name, known) or f" (valid: {', '.join(sorted(known))})"
+            raise UserError(f"{where} is unknown{hint}")
+        number = isinstance(known[name], int)
+        if number and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise UserError(f"{where}: expected a positive number of bytes, got {value!r}")
+        if not number and value is not None and not isinstance(value, str):
+            raise UserError(f"{where}: expected the name of a field, got {value!r}")
+    return known | dict(options)

@@ -1,0 +1,200 @@
+"""WARC files: one `Record` for every WARC record, whatever its type or state."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
+
+from pipeline import charset, http_body
+from pipeline.readers.compression import InputFile, detect_codec
+from pipeline.readers.options import take
+from pipeline.readers.warc_frames import Frame, begins_record, frames
+from pipeline.records import Record
+
+HEADER_ALLOWANCE = 1 << 18
+_PROVENANCE = (
+    "warc-type",
+    "warc-record-id",
+    "warc-payload-digest",
+    "warc-block-digest",
+    "warc-truncated",
+)
+_NOT_READ = (
+    (b"filedesc:", "this is an ARC file; convert it to WARC"),
+    (b"\x04\x22\x4d\x18", "this is compressed with LZ4; recompress it with gzip or zstd"),
+)
+_DIGITS = re.compile(r"(\d{4})-?(\d\d)?-?(\d\d)?[T ]?(\d\d)?:?(\d\d)?:?(\d\d)?(?:\.(\d{1,6})\d*)?")
+
+
+def read(
+    path: str,
+    container: str,
+    *,
+    open_file: Callable[[str], BinaryIO],
+    options: Mapping[str, Any],
+) -> Iterator[Record]:
+    """Read a WARC file: plain, gzip (record by record or as a whole), Zstandard, xz or bzip2.
+
+    Parameters
+    ----------
+    path
+        The file, as `open_file` takes it.
+    container
+        Name of the file in the records.
+    open_file
+        Opens a path as a seekable binary file.
+    options
+        ``max_bytes``: largest body, stored or decoded (64 MiB).
+
+    Yields
+    ------
+    Record
+        Responses with status 200 and HTML, PDF or plain text carry a payload, the latter also
+        `text`; all others a `reject` or an `error`. Damage costs the records it touches.
+    """
+    limit = take("warc", options)["max_bytes"]
+
+    def keep(fields: dict[str, str]) -> int:
+        return limit + HEADER_ALLOWANCE if record_type(fields) == "response" else 0
+
+    with open_file(path) as file:
+        for frame in file_frames(InputFile(file), path, keep):
+            yield to_record(frame, container, lambda frame, base: _response(frame, base, limit))
+
+
+def file_frames(file: InputFile, path: str, keep: Callable) -> Iterator[Frame]:
+    """`frames`, with one frame `empty_file` or `not_warc` for a file that holds no record."""
+    if not file.size:
+        yield Frame(0, 0, {}, error="empty_file", detail="the file is empty")
+        return
+    codec = detect_codec(file, path, begins_record)
+    found = frames(file, codec, keep)
+    first = next(found, None)
+    if first is None:
+        detail = "the file holds nothing but padding"
+        yield Frame(0, file.size, {}, error="not_warc", detail=detail)
+        return
+    second = next(found, None)
+    if second is None and first.error == "warc_header" and not first.fields:
+        head = file.at(0, 16)
+        detail = next((why for start, why in _NOT_READ if head.startswith(start)), first.detail)
+        yield dataclasses.replace(
+            first, offset=0, length=file.size, error="not_warc", detail=detail
+        )
+        return
+    yield first
+    if second is not None:
+        yield second
+    yield from found
+
+
+def to_record(
+    frame: Frame, container: str, document: Callable[[Frame, dict[str, Any]], Record]
+) -> Record:
+    """The record of a frame; `document` makes those that were read well from frame and base."""
+    fields = frame.fields
+    base: dict[str, Any] = {
+        "container": container,
+        "uri": charset.clean(fields.get("warc-target-uri", "")).strip("<> \t"),
+        "offset": frame.offset,
+        "length": frame.length,
+        "fetched_at": parse_date(fields.get("warc-date", "")),
+        "metadata": {
+            name.replace("-", "_"): charset.clean(fields[name])
+            for name in _PROVENANCE
+            if name in fields
+        },
+    }
+    if frame.error:
+        return Record(**base, error=frame.error, detail=_one_line(frame.detail))
+    return document(frame, base)
+
+
+def record_type(fields: Mapping[str, str]) -> str:
+    return fields.get("warc-type", "").lower()
+
+
+def _response(frame: Frame, base: dict[str, Any], limit: int) -> Record:
+    fields, kind = frame.fields, record_type(frame.fields)
+    if kind == "revisit":
+        return Record(**base, reject="revisit", detail=fields.get("warc-profile", "")[:200])
+    if kind != "response":
+        return Record(**base, reject="not_response", detail=f"type '{kind[:40]}'")
+    if not _is_http(fields, base["uri"]):
+        return Record(**base, reject="not_http", detail=fields.get("content-type", "")[:200])
+    if frame.block is None:
+        detail = f"{frame.size} bytes stored, limit {limit}"
+        return Record(**base, error="oversized", detail=detail)
+    response = http_body.parse_response(frame.block)
+    if response.status is None:
+        if not frame.block.strip():
+            return Record(**base, reject="empty_body")
+        detail = f"expected an HTTP status line, found {frame.block[:24]!r}"
+        return Record(**base, error="http_header", detail=detail)
+    headers = {charset.clean(k): charset.clean(v) for k, v in response.headers.items()}
+    declared = http_body.declared_type(headers)
+    base |= {
+        "headers": headers,
+        "charset": http_body.declared_charset(headers),
+        "media_type": declared,
+    }
+    base["metadata"]["http_status"] = response.status
+    if response.status != 200:
+        return Record(**base, reject="http_status", detail=str(response.status))
+    if not response.body:
+        return Record(**base, reject="empty_body")
+    body = http_body.decode_body(response.body, headers, limit)
+    if body.oversized:
+        detail = body.note or f"decoded body has more than {limit} bytes"
+        return Record(**base, error="oversized", detail=detail)
+    if not body.data.strip():
+        return Record(**base, reject="empty_body", detail=body.note)
+    hint = fields.get("warc-identified-payload-type", "").lower()
+    kind = http_body.sniff_type(declared or hint, body.data)
+    base["media_type"] = kind
+    return _document(base, kind, body)
+
+
+def _document(base: dict[str, Any], kind: str, body: http_body.Body) -> Record:
+    truncated = base["metadata"].get("warc_truncated")
+    notes = [_one_line(body.note), f"truncated by the crawler: {truncated}" if truncated else ""]
+    detail = "; ".join(filter(None, notes))
+    if base["uri"].partition("?")[0].endswith("/robots.txt"):
+        return Record(**base, reject="robots_txt", detail=detail)
+    if kind == http_body.TEXT_TYPE:
+        text, used, _ = charset.decode(body.data, base["charset"])
+        base["charset"] = used
+        return Record(**base, payload=body.data, text=charset.clean(text), detail=detail)
+    if kind == http_body.PDF_TYPE or kind in http_body.HTML_TYPES:
+        return Record(**base, payload=body.data, detail=detail)
+    return Record(**base, reject="media_type", detail=kind)
+
+
+def _is_http(fields: Mapping[str, str], uri: str) -> bool:
+    kind = fields.get("content-type", "").lower()
+    if kind:
+        return kind.startswith("application/http")
+    return not re.match(r"(?!https?:)[a-z][a-z0-9+.-]*:", uri, re.IGNORECASE)
+
+
+def parse_date(value: str) -> datetime | None:
+    """A WARC-Date (W3C-DTF, cut anywhere, or 14 digits as in ARC) in UTC, or None."""
+    match = _DIGITS.match(value.strip())
+    if not match:
+        return None
+    year, month, day, hour, minute, second = (
+        int(part or default)
+        for part, default in zip(match.groups()[:6], (1, 1, 1, 0, 0, 0), strict=True)
+    )
+    try:
+        micros = int((match[7] or "").ljust(6, "0"))
+        return datetime(year, month, day, hour, minute, min(second, 59), micros, UTC)
+    except ValueError:
+        return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(charset.clean(text).split())[:300]

@@ -1,0 +1,54 @@
+"""WET files of Common Crawl: WARC files whose conversion records hold extracted text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from pipeline import charset, http_body
+from pipeline.readers.compression import InputFile
+from pipeline.readers.options import take
+from pipeline.readers.warc import file_frames, record_type, to_record
+from pipeline.readers.warc_frames import Frame
+from pipeline.records import Record
+
+
+def read(
+    path: str,
+    container: str,
+    *,
+    open_file: Callable[[str], BinaryIO],
+    options: Mapping[str, Any],
+) -> Iterator[Record]:
+    """Read a WET file; parameters and guarantees as for `pipeline.readers.warc.read`.
+
+    Conversion records to plain text carry `text`, others are rejected as `not_conversion`.
+    """
+    limit = take("wet", options)["max_bytes"]
+
+    def keep(fields: dict[str, str]) -> int:
+        return limit if record_type(fields) == "conversion" else 0
+
+    with open_file(path) as file:
+        for frame in file_frames(InputFile(file), path, keep):
+            yield to_record(frame, container, lambda frame, base: _text(frame, base, limit))
+
+
+def _text(frame: Frame, base: dict[str, Any], limit: int) -> Record:
+    kind = record_type(frame.fields)
+    if kind != "conversion":
+        return Record(**base, reject="not_conversion", detail=f"type '{kind[:40]}'")
+    headers = {"content-type": frame.fields.get("content-type", "")}
+    media_type = http_body.declared_type(headers) or http_body.TEXT_TYPE
+    base |= {"media_type": media_type}
+    if not media_type.startswith("text/"):
+        return Record(**base, reject="media_type", detail=media_type)
+    if frame.block is None:
+        detail = f"{frame.size} bytes stored, limit {limit}"
+        return Record(**base, error="oversized", detail=detail)
+    # WET is UTF-8 by definition; other tools' conversion records may not be
+    text, used, _ = charset.decode(frame.block, http_body.declared_charset(headers))
+    text = charset.clean(text)
+    if not text.strip():
+        return Record(**base, charset=used, reject="empty_text")
+    return Record(**base, charset=used, text=text)

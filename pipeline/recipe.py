@@ -1,0 +1,313 @@
+"""The recipe: what to mill and how, as one YAML file.
+
+Every field is checked when the recipe is loaded, before any work is done. Paths are resolved
+against `root`, by default the folder of the recipe.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import posixpath
+import sys
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
+
+from catalogs import storage
+from catalogs.errors import UserError, explain_validation, nearest
+from filters import load_preset
+from filters.url import BLOCKED_EXTENSIONS, BLOCKED_WORDS
+from ocr import engine_names
+from pipeline.dedup_config import DedupConfig
+from pipeline.extract import ENGINES
+from pipeline.readers import READERS
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+
+
+class Strict(BaseModel):
+    """Unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Extract(Strict):
+    """How text is taken from HTML."""
+
+    engine: str = Field("balanced", description="extraction engine by name")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the engine")
+
+    @field_validator("engine")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return _one_of(name, ENGINES)
+
+
+class Ocr(Strict):
+    """How text is taken from PDFs."""
+
+    engine: str = Field("rapidocr", description="OCR engine by name, or 'none'")
+    max_pages: int = Field(2000, ge=1, description="pages read of one PDF")
+    max_failed_pages: float = Field(
+        0.5, ge=0, le=1, description="share of pages that may fail before the PDF is quarantined"
+    )
+
+    @field_validator("engine")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return _one_of(name, [*engine_names(), "none"])
+
+
+class Language(Strict):
+    """Language identification, and which languages are kept."""
+
+    model: str | None = Field(None, description="fastText model file; default lid.176.ftz")
+    keep: list[str] = Field(default_factory=list, description="languages kept; empty keeps all")
+    min_score: float = Field(0.0, ge=0, le=1, description="lowest probability kept")
+    first_chars: int = Field(2000, ge=0, description="characters looked at; 0 for all")
+
+
+class Url(Strict):
+    """Block lists for URLs: files of one entry a line, or the entries themselves."""
+
+    domains: list[str] = Field(default_factory=list, description="blocked domains, with subdomains")
+    hosts: list[str] = Field(default_factory=list, description="blocked hosts, exactly")
+    pages: list[str] = Field(default_factory=list, description="blocked pages: host and path")
+    words: list[str] = Field(
+        default_factory=lambda: list(BLOCKED_WORDS), description="words blocked anywhere in the URL"
+    )
+    extensions: list[str] = Field(
+        default_factory=lambda: list(BLOCKED_EXTENSIONS), description="blocked file extensions"
+    )
+
+
+class Preset(Strict):
+    """A filter by name, with thresholds overridden."""
+
+    preset: str = Field(description="name of the preset")
+    overrides: dict[str, float | dict[str, float] | None] = Field(
+        default_factory=dict,
+        description="reason -> threshold, or {min, max}; null switches the rule off",
+    )
+
+
+def _known_preset(spec: str | Preset) -> str | Preset:
+    load_preset(*preset_arguments(spec))
+    return spec
+
+
+Filter = Annotated[str | Preset, AfterValidator(_known_preset)]
+
+
+class Source(Strict):
+    """One source: which files, read how, with which exceptions from the rules of the recipe."""
+
+    reader: str = Field(description="reader by name")
+    paths: list[str] = Field(description="files, folders or globs, relative to the root")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    licence: str | None = Field(None, description="licence declared for all of the source (SPDX)")
+    filters: list[Filter] | None = Field(None, description="filters instead of the recipe's")
+    language: Language | None = Field(None, description="language rules instead of the recipe's")
+    extract: Extract | None = Field(None, description="extraction instead of the recipe's")
+
+    @field_validator("paths", mode="before")
+    @classmethod
+    def _one_path(cls, paths: Any) -> Any:
+        return [paths] if isinstance(paths, str) else paths
+
+    @field_validator("reader")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return _one_of(name, READERS)
+
+
+class Limits(Strict):
+    """What one document, one batch and one task may cost."""
+
+    seconds: float = Field(20.0, gt=0, description="CPU seconds for one page of HTML")
+    pdf_seconds: float = Field(600.0, gt=0, description="CPU seconds for one PDF")
+    memory_mb: int = Field(2048, ge=512, description="address space of an HTML parser, MiB")
+    pdf_memory_mb: int = Field(4096, ge=1024, description="address space of a PDF parser, MiB")
+    max_bytes: int = Field(20_000_000, ge=1, description="largest HTML payload parsed, bytes")
+    max_pdf_bytes: int = Field(256_000_000, ge=1, description="largest PDF parsed, bytes")
+    batch: int = Field(64, ge=1, description="records tagged together")
+    buffer_mb: int = Field(512, ge=1, description="text held before a task spills to disk, MiB")
+    stall_seconds: float = Field(1800.0, gt=0, description="a task without progress is killed")
+    attempts: int = Field(40, ge=1, description="tries of one task, all rungs of the ladder")
+
+
+class Write(Strict):
+    """The clean shards."""
+
+    shard_mb: int = Field(256, ge=1, description="UTF-8 text per shard of corpus/, about, MB")
+    compression: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
+    level: int | None = Field(3, description="compression level; null for the codec's default")
+
+
+class Recipe(Strict):
+    """A whole run."""
+
+    name: Name = Field(description="name of the run")
+    out: str = Field(description="run folder, on a file system that all workers see")
+    root: str | None = Field(None, description="folder that paths are relative to")
+    sources: dict[Name, Source] = Field(min_length=1, description="sources by name")
+    extract: Extract = Extract()
+    ocr: Ocr = Ocr()
+    language: Language = Language()
+    url: Url = Url()
+    filters: list[Filter] = Field(
+        default_factory=lambda: ["gopher_quality", "gopher_repetition", "fineweb"],
+        description="filters in order, by preset name or {preset, overrides}",
+    )
+    dedup: DedupConfig = DedupConfig()
+    write: Write = Write()
+    limits: Limits = Limits()
+    plugins: list[str] = Field(default_factory=list, description="Python files loaded first")
+
+    @field_validator("out")
+    @classmethod
+    def _on_a_file_system(cls, path: str) -> str:
+        if storage.is_remote(path):
+            raise ValueError(
+                f"expected a path on a file system that all workers see, got '{path}'; "
+                "object stores are for inputs"
+            )
+        return path
+
+    @cached_property
+    def base(self) -> str:
+        return self.root or "."
+
+    @property
+    def run_folder(self) -> str:
+        return storage.join(self.base, self.out)
+
+    def filters_of(self, source: str) -> list[tuple[str, dict]]:
+        """The filters of one source as ``(preset, overrides)``."""
+        own = self.sources[source].filters
+        return [preset_arguments(spec) for spec in (self.filters if own is None else own)]
+
+    def language_of(self, source: str) -> Language:
+        return self.sources[source].language or self.language
+
+    def extract_of(self, source: str) -> Extract:
+        return self.sources[source].extract or self.extract
+
+    def inputs(self) -> list[tuple[str, str, str]]:
+        """Every input as ``(source, path, container)``, sorted.
+
+        `container` is the path relative to the root where it lies below, so that a run moved with
+        its inputs stays the same run.
+
+        Raises
+        ------
+        UserError
+            When a path matches no file.
+        """
+        found = []
+        for name, source in self.sources.items():
+            seen: dict[str, str] = {}
+            for index, pattern in enumerate(source.paths):
+                paths = storage.expand(storage.join(self.base, pattern))
+                if not paths:
+                    raise UserError(
+                        f"recipe '{self.name}': field 'sources.{name}.paths.{index}': no file "
+                        f"matches '{pattern}' (looked in {self.base})"
+                    )
+                for path in paths:
+                    seen.setdefault(path, self.container(path))
+            found += [(name, path, container) for path, container in seen.items()]
+        return sorted(found)
+
+    def container(self, path: str) -> str:
+        if storage.is_remote(path):
+            return path
+        base, full = os.path.realpath(self.base), os.path.realpath(path)
+        inside = os.path.commonpath([base, full]) == base
+        return posixpath.relpath(full, base) if inside else full
+
+
+def load_recipe(path: str, **changes: Any) -> Recipe:
+    """Read and check a recipe.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    **changes
+        Top-level fields that replace those of the file, such as ``out``.
+
+    Raises
+    ------
+    UserError
+        One line per wrong field: file, field, what was expected, nearest valid name.
+    """
+    data = load_yaml(path)
+    for plugin in data.get("plugins") or []:
+        load_plugin(storage.join(data.get("root") or os.path.dirname(path) or ".", str(plugin)))
+    if data.get("root") is None and not storage.is_remote(path):
+        data["root"] = os.path.dirname(os.path.abspath(path))
+    elif data.get("root") and not storage.is_remote(str(data["root"])):
+        data["root"] = os.path.abspath(os.path.join(os.path.dirname(path), str(data["root"])))
+    data.update({key: value for key, value in changes.items() if value is not None})
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise UserError(explain_validation(path, error, Recipe)) from None
+
+
+def load_yaml(path: str) -> dict[str, Any]:
+    """Read a YAML mapping; a missing or malformed file is a `UserError` that names the line."""
+    try:
+        data = yaml.safe_load(storage.read_text(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file (expected YAML)") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder, expected a YAML file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise UserError(f"{path}: {where}{getattr(error, 'problem', error)}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: expected a mapping of fields, got {type(data).__name__}")
+    return data
+
+
+def load_plugin(path: str) -> None:
+    """Run a Python file that registers readers, engines or filters; once per process."""
+    name = "corpusmill_plugin_" + posixpath.basename(path).removesuffix(".py").replace("-", "_")
+    if name in sys.modules:
+        return
+    if not os.path.isfile(path):
+        raise UserError(f"{path}: no such plug-in file (field 'plugins')")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UserError(f"{path}: the plug-in does not load: {error}") from None
+
+
+def preset_arguments(spec: str | Preset) -> tuple[str, dict]:
+    return (spec, {}) if isinstance(spec, str) else (spec.preset, spec.overrides)
+
+
+def _one_of(name: str, valid: Any) -> str:
+    if name not in valid:
+        hint = nearest(name, valid) or f" (valid: {', '.join(sorted(valid))})"
+        raise ValueError(f"expected the name of something registered, got '{name}'{hint}")
+    return name

@@ -1,0 +1,189 @@
+"""Untrusted input is parsed in a child process with limits of time, memory and size.
+
+The parent never runs a parser on bytes from outside. A child that hangs, bloats or crashes costs
+one document: it is killed and replaced, and the document climbs the retry ladder (same limits, then
+twice the memory) before it is reported as failed.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+HEADER = struct.Struct("<Q")
+START_SECONDS = 120.0  # a child that cannot import its function by then is broken
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one document may cost.
+
+    seconds
+        CPU seconds of the child; CPU rather than wall time, so that a busy machine drops no page.
+        Sleeping longer than ten times this is a hang as well.
+    memory_mb
+        Address space of the child, in MiB.
+    recycle_after
+        Documents after which a child is replaced, against slow leaks of the parsers.
+    """
+
+    seconds: float = 20.0
+    memory_mb: int = 2048
+    recycle_after: int = 5000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one document: a value, or an error code with a line for people.
+
+    Error codes: ``time_limit``, ``memory_limit``, ``parser_crash``, ``parser_error``.
+    """
+
+    value: Any = None
+    error: str | None = None
+    detail: str = ""
+
+
+class Sandbox:
+    """Calls one function, named ``"package.module:function"``, in a limited child process.
+
+    Use as a context manager; the child starts at the first call. Not safe for threads.
+    """
+
+    def __init__(self, function: str, limits: Limits, memory_factor: int = 2):
+        self.function = function
+        self.limits = limits
+        self.memory_factor = memory_factor
+        self._child: subprocess.Popen | None = None
+        self._served = 0
+        self._memory_mb = 0
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop()
+
+    def call(self, item: Any, seconds: float | None = None) -> Outcome:
+        """Run the function on one item under the limits, climbing the ladder when it fails.
+
+        Time out is final at once: a second try would cost as much and tell the same. A crash or
+        want of memory is tried again in a fresh child, then in one with more memory.
+        """
+        outcome = Outcome(error="parser_crash")
+        for memory_mb in (
+            self.limits.memory_mb,
+            self.limits.memory_mb,
+            self.limits.memory_mb * self.memory_factor,
+        ):
+            outcome = self._once(item, seconds or self.limits.seconds, memory_mb)
+            if outcome.error not in ("parser_crash", "memory_limit"):
+                break
+        return outcome
+
+    def _once(self, item: Any, seconds: float, memory_mb: int) -> Outcome:
+        if self._served >= self.limits.recycle_after or memory_mb != self._memory_mb:
+            self._stop()
+        if self._child is None:
+            self._start(memory_mb)
+        self._served += 1
+        try:
+            _send(self._child.stdin.fileno(), (seconds, item))
+            outcome = self._receive(seconds * 10 + 30)
+        except (BrokenPipeError, EOFError):
+            return self._post_mortem(seconds)
+        if outcome is None:
+            self._child.kill()
+            self._stop()
+            return Outcome(error="time_limit", detail=f"no answer after {seconds * 10 + 30:g} s")
+        if outcome.error == "memory_limit":
+            self._stop()
+        return outcome
+
+    def _receive(self, timeout: float) -> Outcome | None:
+        return _receive(self._child.stdout.fileno(), timeout)
+
+    def _post_mortem(self, seconds: float) -> Outcome:
+        child = self._child
+        self._stop()
+        code = child.returncode
+        if code == -signal.SIGPROF:
+            return Outcome(error="time_limit", detail=f"over {seconds:g} CPU seconds")
+        name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+        return Outcome(error="parser_crash", detail=f"the parser died ({name})")
+
+    def _start(self, memory_mb: int) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.sandbox_child", self.function, str(memory_mb)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=child_environment(),
+        )
+        self._memory_mb = memory_mb
+        self._served = 0
+        try:
+            ready = self._receive(START_SECONDS)
+        except EOFError:
+            ready = None
+        if ready is None or ready.error:
+            self._stop()
+            detail = ready.detail if ready else "it died while importing; is the memory limit low?"
+            raise RuntimeError(f"the sandbox for {self.function} does not start: {detail}")
+
+    def _stop(self) -> None:
+        if self._child is None:
+            return
+        self._child.stdin.close()
+        try:
+            self._child.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        self._child.stdout.close()
+        self._child = None
+
+
+def child_environment() -> dict[str, str]:
+    """One thread per child, and the parent's import path."""
+    paths = [path or os.getcwd() for path in sys.path]
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **dict.fromkeys(threads, "1")}
+
+
+def _send(descriptor: int, message: Any) -> None:
+    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    view = memoryview(HEADER.pack(len(data)) + data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _receive(descriptor: int, timeout: float) -> Any:
+    """The next message, or None after `timeout` seconds; EOFError when the other side is gone."""
+    deadline = time.monotonic() + timeout
+    head = _read_exactly(descriptor, HEADER.size, deadline)
+    if head is None:
+        return None
+    data = _read_exactly(descriptor, HEADER.unpack(head)[0], deadline)
+    return None if data is None else pickle.loads(data)
+
+
+def _read_exactly(descriptor: int, count: int, deadline: float) -> bytes | None:
+    data = bytearray()
+    while len(data) < count:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            return None
+        chunk = os.read(descriptor, min(count - len(data), 1 << 20))
+        if not chunk:
+            raise EOFError
+        data += chunk
+    return bytes(data)

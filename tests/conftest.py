@@ -1,0 +1,16 @@
+"""Shared settings of the suite: property tests are reproducible and never timed."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "corpusmill",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("corpusmill")
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
