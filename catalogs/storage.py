@@ -68,23 +68,33 @@ def size(path: str) -> int | None:
         return None
 
 
-def expand(pattern: str) -> list[str]:
+def expand(pattern: str, root: str = "") -> list[str]:
     """Expand a path, a folder or a glob into sorted files; empty when nothing matches.
 
-    A folder stands for every file below it; hidden files are left out.
+    A folder stands for every file below it; hidden files are left out. A pattern is relative to
+    `root`, whose own name is taken literally.
     """
-    fs, inner = filesystem(pattern)
-    if not is_remote(pattern):
-        local = pattern.removeprefix("file://")
-        if os.path.isdir(local):
-            local = posixpath.join(globbing.escape(local), "**")
-        found = globbing.glob(local, recursive=True)
-        return sorted(path for path in found if os.path.isfile(path))
+    path = join(root, pattern)
+    if not is_remote(path):
+        return _expand_local(pattern.removeprefix("file://"), path.removeprefix("file://"), root)
+    fs, inner = filesystem(path)
     if fs.isdir(inner):
         inner = posixpath.join(inner, "**")
     found = fs.glob(inner) if globbing.has_magic(inner) else [inner] * fs.exists(inner)
     files = (path for path in found if not posixpath.basename(path).startswith("."))
     return sorted(fs.unstrip_protocol(path) for path in files if fs.isfile(path))
+
+
+def _expand_local(pattern: str, path: str, root: str) -> list[str]:
+    if os.path.isfile(path):
+        return [path]
+    if os.path.isdir(path):
+        globbed = posixpath.join(globbing.escape(path), "**")
+    else:
+        globbed = join(globbing.escape(root), pattern)
+    return sorted(
+        found for found in globbing.glob(globbed, recursive=True) if os.path.isfile(found)
+    )
 
 
 def fingerprint(path: str) -> str:

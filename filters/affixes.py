@@ -85,6 +85,11 @@ def suffix_width(data, start, end, classes, lexicon, poly):
         return end - before
     if (cp == 0x2B or cls & CURRENCY) and 0x30 <= previous <= 0x39:
         return width
+    if cp == 0x24 and (previous == 0x41 or previous == 0x43 or previous == 0x53):
+        code = 3 if previous == 0x53 else 2  # US$, A$, C$
+        spelt = previous != 0x53 or (end - start > code and data[end - 3] == 0x55)
+        if spelt and end - start > code and 0x30 <= data[end - code - 1] <= 0x39:
+            return code
     # A unit after the last digit: at most ten bytes.
     i = at
     low = max(start, end - 10)

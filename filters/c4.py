@@ -32,6 +32,7 @@ from filters.c4_kernels import (
 )
 from filters.chars import char_classes
 from filters.segment import Lines, Words, segment_words
+from filters.words import WordRules
 from filters.wordstats import word_table
 
 VARIANTS = ("c4", "c4_fineweb")
@@ -76,40 +77,53 @@ def judge(texts: Texts, lines: Lines) -> JudgedLines:
     return JudgedLines(begins, stops, verdicts, terminal, clean, clean_starts, clean_stops)
 
 
-def sentences(texts: Texts, judged: JudgedLines, words: Words, flags: np.ndarray) -> np.ndarray:
-    """Sentences (int32) of every line that is kept, by the default rules; 0 for the others.
+def sentences(
+    texts: Texts,
+    judged: JudgedLines,
+    words: Words,
+    flags: np.ndarray,
+    rules: WordRules | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sentences (int32) of every line that is kept, 0 for the others.
 
-    words and flags are those of the texts; lines with citation marks are cut into words anew.
+    words and flags are those of the texts; lines with citation marks are cut into words anew, by
+    the given rules. The second array (bool) marks those of them that are unsure (see
+    ``words.find_words``).
     """
     kept = judged.verdicts == KEPT
-    copied = judged.clean_starts >= 0
+    copied = kept & (judged.clean_starts >= 0)
     counts = np.zeros(len(kept), np.int32)
+    unsure = np.zeros(len(kept), np.bool_)
     here = kept & ~copied
     count_sentences(
         texts.data, judged.begins, judged.stops, here, words.starts, words.ends, flags, counts
     )
-    if (kept & copied).any():
-        size = len(judged.clean)
-        again = segment_words(Texts(judged.clean, np.array([0, size], np.int64)))
-        places = np.flatnonzero(copied)
+    places = np.flatnonzero(copied)
+    if len(places):
+        begins, stops = judged.clean_starts[places], judged.clean_stops[places]
+        # Each copied line is a text; those cut for other reasons lie between them.
+        offsets = np.stack([begins, stops], axis=1).reshape(-1).astype(np.int64)
+        risks = np.zeros(len(offsets) - 1, np.bool_)
+        again = segment_words(Texts(judged.clean, offsets), rules, risks)
         found = np.zeros(len(places), np.int32)
+        wanted = np.ones(len(places), np.bool_)
         count_sentences(
             judged.clean,
-            judged.clean_starts[places],
-            judged.clean_stops[places],
-            kept[places],
+            begins,
+            stops,
+            wanted,
             again.starts,
             again.ends,
             word_table(again).flags,
             found,
         )
         counts[places] = found
-    return counts
+        unsure[places] = risks[::2]
+    return counts, unsure
 
 
-def kept_lines(texts: Texts, judged: JudgedLines) -> tuple[np.ndarray, list[str]]:
-    """Places of all lines that are kept, and their texts without citation marks."""
-    places = np.flatnonzero(judged.verdicts == KEPT)
+def line_texts(texts: Texts, judged: JudgedLines, places: np.ndarray) -> list[str]:
+    """The texts of some lines, without citation marks."""
     lines = []
     for n in places.tolist():
         if judged.clean_starts[n] >= 0:
@@ -117,7 +131,7 @@ def kept_lines(texts: Texts, judged: JudgedLines) -> tuple[np.ndarray, list[str]
         else:
             raw = texts.data[judged.begins[n] : judged.stops[n]]
         lines.append(raw.tobytes().decode("utf-8", "replace"))
-    return places, lines
+    return lines
 
 
 def line_sums(lines: Lines, judged: JudgedLines, sentences: np.ndarray) -> dict[str, np.ndarray]:

@@ -106,6 +106,22 @@ def char_classes() -> np.ndarray:
     blocks are stored once, so the bits of cp are ``table[table[cp >> 8] + (cp & 255)]``.
     Built once (0.2 s).
     """
+    return pack(class_bits())
+
+
+def pack(bits: np.ndarray) -> np.ndarray:
+    """The table of :func:`char_classes` for given bits (uint32, one entry a code point)."""
+    blocks, first, inverse = np.unique(
+        bits.reshape(-1, 256), axis=0, return_index=True, return_inverse=True
+    )
+    order = np.argsort(first)  # ASCII first
+    rank = np.argsort(order)
+    index = ASCII + 256 * rank[inverse.reshape(-1)]
+    return readonly(np.concatenate([index, blocks[order].reshape(-1)]).astype(np.uint32))
+
+
+def class_bits() -> np.ndarray:
+    """Class bits of every code point, uint32, one entry each."""
     bits = np.zeros(_HIGHEST, np.uint32)
     categories = {low: _categories(low, high) for low, high in _PLANES}
     for low, names in categories.items():
@@ -152,13 +168,7 @@ def char_classes() -> np.ndarray:
     for low, high in parse_ranges("3001-303F 30FB FF01-FF0F FF1A-FF20 FF3B-FF40 FF5B-FF65"):
         part = bits[low : high + 1]
         part[part & PUNCT > 0] |= CLOSING
-    blocks, first, inverse = np.unique(
-        bits.reshape(-1, 256), axis=0, return_index=True, return_inverse=True
-    )
-    order = np.argsort(first)  # ASCII first
-    rank = np.argsort(order)
-    index = ASCII + 256 * rank[inverse.reshape(-1)]
-    return readonly(np.concatenate([index, blocks[order].reshape(-1)]).astype(np.uint32))
+    return bits
 
 
 def _categories(low: int, high: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from filters.arrow import readonly
 from filters.hashing import hash_of
 
-MAX_BYTES = 16
+MAX_BYTES = 31
 """No exception is longer: a longer chunk needs no look-up."""
 
 _PRONOUNS = "i you he she it we they"
@@ -41,12 +41,12 @@ _EMOTICONS = r"""
 :-P :p :-p :O :-O :o :-o :0 :-0 :() >:o :* :-* :3 :-3 =3 :> :-> :X :-X :x :-x :D :-D ;D ;-D =D xD
 XD xDD XDD 8D 8-D ^_^ ^__^ ^___^ >.< >.> <.< ._. ;_; -_- -__- v.v V.V v_v V_V o_o o_O O_o O_O 0_o
 o_0 0_0 o.O O.o O.O o.o 0.0 o.0 0.o @_@ <3 <33 <333 </3 (^_^) (-_-) (._.) (>_<) (*_*) (¬_¬) ಠ_ಠ
-ಠ︵ಠ (ಠ_ಠ) ¯\(ツ)/¯ ><(((*>
+ಠ︵ಠ (ಠ_ಠ) (╯°□°）╯︵┻━┻ ¯\(ツ)/¯ ><(((*>
 """
 _UNITS = """
 km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s km/h
 kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % км км² км³ м м² м³ дм дм² дм³ см см² см³ мм
-мм² мм³ нм кг г мг м/с км/ч кПа Па мбар Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ кم كم² كم³ م م² م³ سم
+мм² мм³ нм кг г мг м/с км/ч кПа Па мбар Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ тбكم كم² كم³ م م² م³ سم
 سم² سم³ مم مم² مم³ كم غرام جرام جم كغ ملغ كوب اكواب
 """
 _NOT_CONTRACTED = "Ill ill Its its Hell hell Shell shell Shed shed were Were Well well Whore whore"
@@ -59,6 +59,7 @@ STARTS = 2 * SLOTS
 UNITS = STARTS + 256
 SIEVE = UNITS + UNIT_SLOTS
 SIEVE_BITS = 1 << 12
+PATTERNS = SIEVE + SIEVE_BITS // 64
 
 
 @lru_cache(maxsize=1)
@@ -67,17 +68,17 @@ def lexicon() -> np.ndarray:
 
     Entries 0..SLOTS: hashes of the exceptions, open addressing, 0 where empty; from CUTS: byte
     lengths of up to three pieces of each, one a byte; from STARTS: 1 where an exception with a
-    non-letter begins with that byte; from UNITS: hashes of the units, open addressing; from SIEVE:
-    bit ``sieve_bit`` set for every exception, which turns most other chunks away.
+    pattern begins with that byte; from UNITS: hashes of the units, open addressing; from SIEVE:
+    bit ``sieve_bit`` set for every exception, which turns most other chunks away; from PATTERNS:
+    bit i set where, but for the exception, a word would begin at its byte i. STARTS and PATTERNS
+    are filled by the module ``words``.
     """
-    table = np.zeros(SIEVE + SIEVE_BITS // 64, np.uint64)
-    for pieces in _rules():
+    table = np.zeros(PATTERNS + SLOTS, np.uint64)
+    for pieces in rules():
         raw = "".join(pieces).encode()
         slot = _insert(table[:SLOTS], raw)
         lengths = [len(piece.encode()) for piece in pieces]
         table[CUTS + slot] = sum(length << 8 * k for k, length in enumerate(lengths))
-        if not raw.isalpha():
-            table[STARTS + raw[0]] = 1
         bit = sieve_bit(raw[0], raw[-1], len(raw))
         table[SIEVE + (bit >> 6)] |= np.uint64(1 << (bit & 63))
     for unit in dict.fromkeys(_UNITS.split()):
@@ -100,7 +101,7 @@ def _insert(keys: np.ndarray, text: bytes) -> int:
     return slot
 
 
-def _rules() -> Iterator[tuple[str, ...]]:
+def rules() -> Iterator[tuple[str, ...]]:
     excluded = set(_NOT_CONTRACTED.split())
     seen = set()
     for straight in (*_contractions(), *_fixed()):

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from filters import c4
-from filters.arrow import StringColumn, Texts, row_blocks, strings_from, texts_of
+from filters.arrow import StringColumn, Texts, row_blocks, texts_of
 from filters.chars import char_classes
 from filters.feature_list import FEATURES
+from filters.hashset import table_size
 from filters.lines import (
     LINE_COLUMNS,
     ROW_COLUMNS,
@@ -18,8 +19,8 @@ from filters.lines import (
     count_text,
 )
 from filters.names import nearest
-from filters.ngrams import DUPLICATE_SIZES, TOP_SIZES, duplicate_ngrams, scratch, top_ngrams
-from filters.segment import BLOCK_BYTES, Lines, segment_lines, segment_words
+from filters.ngrams import DUPLICATE_SIZES, TOP_SIZES, ngram_sums
+from filters.segment import BLOCK_BYTES, Lines, Words, segment_lines, segment_words
 from filters.wordstats import COLUMNS as WORD_COLUMNS
 from filters.wordstats import WordTable, word_table
 
@@ -34,9 +35,10 @@ def features(
 
     Counts are int32, fractions and ratios float64, never null and never NaN: a fraction of
     nothing is 0. ``words="default"`` cuts words by the rules of the module ``words``;
-    ``words="spacy"`` asks spaCy's English tokenizer text by text, as datatrove does (slow, equal
-    decisions). ``spans="c4"`` or ``"c4_fineweb"`` adds a column ``c4_spans`` (list<struct<start,
-    end, reason>>, bytes) of what these line rules would cut; ``cut_spans`` cuts it.
+    ``words="spacy"`` exactly as spaCy's English tokenizer, and so datatrove, does (module
+    ``spacy_words``). ``spans="c4"`` or ``"c4_fineweb"`` adds a column ``c4_spans``
+    (list<struct<start, end, reason>>, bytes) of what these line rules would cut; ``cut_spans``
+    cuts it.
 
     Rows are independent: any split of a batch gives the same rows.
     Raises ValueError for a column that is not text or holds nulls, a text of 2 GiB or more, an
@@ -68,22 +70,17 @@ def _block_features(
     lines = segment_lines(texts)
     judged = c4.judge(texts, lines)
     if rule == "spacy":
-        from filters.spacy_words import spacy_sentences, spacy_words
-
-        words = spacy_words(strings_from(texts.data, texts.offsets).to_pylist())
-        table = word_table(words)
-        sentences = np.zeros(len(judged.verdicts), np.int32)
-        places, kept = c4.kept_lines(texts, judged)
-        sentences[places] = spacy_sentences(kept)
+        words, table, sentences = _exact_words(texts, lines, judged)
     else:
         words = segment_words(texts)
         table = word_table(words)
-        sentences = c4.sentences(texts, judged, words, table.flags)
+        sentences, _ = c4.sentences(texts, judged, words, table.flags)
     sums = {
         "bytes": np.diff(texts.offsets),
         "words": words.counts,
         **_text_sums(texts, lines),
-        **_ngram_sums(words.counts, table),
+        **dict(zip(WORD_COLUMNS, table.sums.T, strict=True)),
+        **_ngram_sums(words, table),
         **c4.line_sums(lines, judged, sentences),
     }
     sums["row_chars"] = sums["chars"] - sums["newlines"]
@@ -91,6 +88,22 @@ def _block_features(
     if spans:
         columns.append(c4.line_spans(texts, lines, judged, spans))
     return columns
+
+
+def _exact_words(
+    texts: Texts, lines: Lines, judged: c4.JudgedLines
+) -> tuple[Words, WordTable, np.ndarray]:
+    """Words, their table, and sentences of every line, where the kernel is not sure by spaCy."""
+    from filters.spacy_words import exact_rules, exact_words, spacy_sentences
+
+    exact = exact_words(texts)
+    table = word_table(exact.words)
+    flags = word_table(exact.kernel).flags if exact.marked.any() else table.flags
+    sentences, unsure = c4.sentences(texts, judged, exact.kernel, flags, exact_rules())
+    unsure |= np.repeat(exact.marked, lines.counts)
+    places = np.flatnonzero(unsure & (judged.verdicts == c4.KEPT))
+    sentences[places] = spacy_sentences(c4.line_texts(texts, judged, places))
+    return exact.words, table, sentences
 
 
 def _text_sums(texts: Texts, lines: Lines) -> dict[str, np.ndarray]:
@@ -109,7 +122,7 @@ def _text_sums(texts: Texts, lines: Lines) -> dict[str, np.ndarray]:
         np.empty(most + 1, np.int32),
         np.empty(most, np.uint64),
         np.empty(most, np.int32),
-        np.empty(1 << max(4, (2 * most).bit_length()), np.uint64),
+        np.empty(table_size(most), np.uint64),
         row_sums,
     )
     return {
@@ -119,14 +132,9 @@ def _text_sums(texts: Texts, lines: Lines) -> dict[str, np.ndarray]:
     }
 
 
-def _ngram_sums(counts: np.ndarray, table: WordTable) -> dict[str, np.ndarray]:
-    keys, values, rolling = scratch(counts)
-    top = np.zeros((len(counts), len(TOP_SIZES)), np.int64)
-    top_ngrams(counts, table.hashes, table.lengths, keys, values, rolling, top)
-    duplicates = np.zeros((len(counts), len(DUPLICATE_SIZES)), np.int64)
-    duplicate_ngrams(counts, table.hashes, table.powers, table.lengths, keys, rolling, duplicates)
+def _ngram_sums(words: Words, table: WordTable) -> dict[str, np.ndarray]:
+    top, duplicates = ngram_sums(words, table)
     return {
-        **dict(zip(WORD_COLUMNS, table.sums.T, strict=True)),
         **{f"top_{n}": column for n, column in zip(TOP_SIZES, top.T, strict=True)},
         **{f"dup_{n}": column for n, column in zip(DUPLICATE_SIZES, duplicates.T, strict=True)},
     }

@@ -16,7 +16,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from resiliparse.parse.html import HTMLTree
 
 from filters.dom import parse
-from filters.licence_ids import UNSPECIFIED, same_family
+from filters.licence_ids import UNSPECIFIED, fuller, same_family
 from filters.licence_marks import Mark, page_marks
 
 ACCEPT = 2.0
@@ -125,7 +125,7 @@ def decide(marks: Iterable[Mark]) -> Licence:
         if value < ACCEPT or other.id == chosen:
             continue
         if same_family(other.id, chosen):
-            chosen = max(chosen, other.id, key=_detail)
+            chosen = fuller(chosen, other.id)
         elif value > best_points - 1.5:
             rivals.append(other)
     confidence = 1 / (1 + math.exp(-0.8 * (best_points - 1.0)))
@@ -197,10 +197,6 @@ def _without_mentions(marks: list[Mark]) -> list[Mark]:
     if len(kinds) < 3:
         return marks
     return [mark for mark in marks if mark.region in ("head", "footer", "sidebar", "media")]
-
-
-def _detail(licence_id: str) -> int:
-    return 0 if licence_id == UNSPECIFIED else len(licence_id)
 
 
 def _licence(mark: Mark, licence_id: str | None, scope: str, confidence: float) -> Licence:

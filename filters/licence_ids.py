@@ -37,8 +37,8 @@ _OTHER_URLS = (
 _OTHER = tuple((re.compile(url, re.IGNORECASE), form, bare) for url, form, bare in _OTHER_URLS)
 
 _NAME = re.compile(
-    r"creative[\s-]?commons|\bCC[-\s]?0\b|\bCC(?=[-\s]+(?:BY|Attribution|Zero|License|Licence)\b)|"
-    r"\bCC(?=BY\b)|\bBY-(?:NC|SA|ND)\b|"
+    r"creative[\s-]?commons|\bCC[-\s]?0\b|(?-i:\bCC(?=[-\s]?BY\b))|\bcc(?=-by\b|\sby-)|"
+    r"\bCC(?=[-\s]+(?:Attribution|Zero|Licen[sc]e)\b)|\bBY-(?:NC|SA|ND)\b|"
     r"\bGFDL\b|GNU[\s-]+(?:Free[\s-]+Documentation|FDL|Lizenz für freie Dokumentation)",
     re.IGNORECASE,
 )
@@ -103,8 +103,10 @@ def licence_of_words(text: str) -> str | None:
     if following:
         words = words[: following.start()]
     if _GFDL.match(match.group()) or _GFDL.search(match.group()):
-        version = re.search(r"1\.[1-3]", words)
-        return f"GFDL-{version.group()}" if version else "GFDL"
+        version = re.search(r"(1\.[1-3])(\s+or (?:any )?later)?", words)
+        if not version:
+            return "GFDL"
+        return f"GFDL-{version.group(1)}" + ("-or-later" if version.group(2) else "")
     if _ZERO.match(words) or _ZERO.search(words[:60]):
         return "CC0-1.0"
     if re.match(r"by-", match.group(), re.IGNORECASE):
@@ -120,10 +122,16 @@ def licence_of_words(text: str) -> str | None:
 
 
 def same_family(a: str, b: str) -> bool:
-    """Whether one id is the other without its version, or names no kind at all."""
+    """Whether one id is the other without its version, or a CC licence of no told kind."""
     if UNSPECIFIED in (a, b):
         return a.startswith("CC") and b.startswith("CC")
-    return a == b or a.startswith(b + "-") or b.startswith(a + "-")
+    kinds = [re.sub(r"-\d\.\d.*$", "", name) for name in (a, b)]
+    return a == b or (kinds[0] == kinds[1] and kinds[0] in (a, b))
+
+
+def fuller(a: str, b: str) -> str:
+    """The more telling one of two ids of a family."""
+    return max(a, b, key=lambda name: 0 if name == UNSPECIFIED else len(name))
 
 
 def _cc_id(kind: str, version: str | None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from filters.dom import HIDDEN, select, squeeze, visible, walk
-from filters.licence_ids import licence_of_url, licence_of_words
+from filters.licence_ids import fuller, licence_of_url, licence_of_words, same_family
 
 MAX_WORDS = 400
 """Characters of context kept on each side of a mark."""
@@ -195,16 +195,19 @@ def _anchor_marks(tree: Any) -> Iterator[Mark]:
         if not found and not declared:
             continue
         own = squeeze(visible(node))
+        named = licence_of_words(own)
         if not found:
-            found = licence_of_words(own) or licence_of_words(href.replace("_", " "))
+            found = named or licence_of_words(href.replace("_", " "))
+        elif named and same_family(found, named):
+            found = fuller(found, named)
         before, after = _around(node)
-        yield Mark(found, "anchor", declared, region_of(node), before, own, after, href)
+        yield Mark(found, "anchor", declared, region_of(node.parent), before, own, after, href)
     for node in select(tree.document, "[itemprop=license]:not(a)"):
         value = node.getattr("content") or node.getattr("href") or node.text_content or ""
         found = licence_of_url(value) or licence_of_words(value)
         if found:
             before, after = _around(node)
-            region = region_of(node)
+            region = region_of(node.parent)
             yield Mark(found, "microdata", True, region, before, "", after, value[:MAX_WORDS])
 
 
@@ -231,10 +234,9 @@ _MAY_NAME = re.compile(r"creative[\s-]?commons|\bCC[-\s]?(?:BY|0|Zero)\b|\bGFDL\
 
 
 def region_of(node: Any) -> str:
-    """The part of the page a node stands in: what its nearest telling ancestor says."""
+    """The part of the page a block stands in: what it or its nearest telling ancestor says."""
     depth = 0
     found = "body"
-    node = node.parent
     while node is not None and node.tag not in (None, "html"):
         tag = node.tag
         names = f"{node.id or ''} {' '.join(node.class_list)}" if tag != "body" else ""

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from filters.chars import LINE_END, SPACE, class_of, decode, step_back
+from filters.hashset import claim, clear
 from filters.jit import inner, kernel
-from filters.ngrams import claim, clear
 
 TEXT_COLUMNS = ("chars", "newlines", "hashes", "ellipses")
 LINE_COLUMNS = ("lines", "bullets", "ellipsis_ends")

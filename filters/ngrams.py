@@ -8,42 +8,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.hashing import fold, mulmod, spread
-from filters.jit import inner, kernel
+from filters.hashing import fold, mulmod
+from filters.hashset import EMPTY, claim, clear, table_size
+from filters.jit import kernel
+from filters.segment import Words
+from filters.wordstats import WordTable
 
 TOP_SIZES = (2, 3, 4)
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
-_EMPTY = np.uint64(0)
 
 
-def scratch(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Working space for documents of the given numbers of words: keys, values, rolling hashes."""
+def ngram_sums(words: Words, table: WordTable) -> tuple[np.ndarray, np.ndarray]:
+    """Characters of the top 2- to 4-grams and of duplicate 5- to 10-grams, int64 (texts, sizes)."""
+    counts = words.counts
     most = int(counts.max(initial=1))
-    size = 1 << int(2 * most).bit_length()
-    return np.zeros(size, np.uint64), np.zeros((size, 2), np.int32), np.zeros(most, np.uint64)
-
-
-@inner
-def claim(keys, mask, key):
-    """Slot of key in an open-addressed table: where it is, or the free slot where it belongs."""
-    if key == _EMPTY:
-        key = _MIX
-    slot = np.int64(spread(key)) & mask
-    while keys[slot] != _EMPTY and keys[slot] != key:
-        slot = (slot + 1) & mask
-    return slot, key
-
-
-@inner
-def clear(keys, words):
-    """Empty as much of the table as so many entries need; returns its mask."""
-    size = 16
-    while size < 2 * words:
-        size *= 2
-    for i in range(size):
-        keys[i] = _EMPTY
-    return size - 1
+    keys = np.zeros(table_size(most), np.uint64)
+    values = np.zeros((len(keys), 2), np.int32)
+    rolling = np.zeros(most, np.uint64)
+    top = np.zeros((len(counts), len(TOP_SIZES)), np.int64)
+    top_ngrams(counts, table.hashes, table.lengths, keys, values, rolling, top)
+    duplicates = np.zeros((len(counts), len(DUPLICATE_SIZES)), np.int64)
+    duplicate_ngrams(counts, table.hashes, table.powers, table.lengths, keys, rolling, duplicates)
+    return top, duplicates
 
 
 @kernel
@@ -52,7 +39,7 @@ def top_ngrams(counts, hashes, lengths, keys, values, rolling, out):
 
     ``out[k, j]`` (int64) = length x occurrences of the most frequent TOP_SIZES[j]-gram of text k,
     its words joined by single spaces; the first of equally frequent ones counts; 0 if there are
-    fewer than n words.
+    fewer than n words. keys, values and rolling are working space.
     """
     base = 0
     for k in range(len(counts)):
@@ -70,7 +57,7 @@ def top_ngrams(counts, hashes, lengths, keys, values, rolling, out):
             for i in range(grams):
                 rolling[i] = rolling[i] * _MIX + hashes[base + i + n - 1]
                 slot, key = claim(keys, mask, rolling[i])
-                if keys[slot] == _EMPTY:
+                if keys[slot] == EMPTY:
                     keys[slot] = key
                     values[slot, 0] = i
                     values[slot, 1] = 0
@@ -92,7 +79,7 @@ def duplicate_ngrams(counts, hashes, powers, lengths, keys, rolling, out):
 
     ``out[k, j]`` (int64): text k is read from left to right; an n-gram (words put together without
     spaces) seen before adds its length and is skipped as a whole, an unseen one is remembered and
-    reading moves on by one word. No character counts twice.
+    reading moves on by one word. No character counts twice. keys and rolling are working space.
     """
     base = 0
     for k in range(len(counts)):
@@ -112,7 +99,7 @@ def duplicate_ngrams(counts, hashes, powers, lengths, keys, rolling, out):
                 i = 0
                 while i < grams:
                     slot, key = claim(keys, mask, rolling[i])
-                    if keys[slot] == _EMPTY:
+                    if keys[slot] == EMPTY:
                         keys[slot] = key
                         i += 1
                     else:

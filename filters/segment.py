@@ -8,11 +8,13 @@ import numpy as np
 
 from filters.arrow import Texts
 from filters.lines import find_lines
-from filters.words import find_words, word_rules
+from filters.words import WordRules, find_words, join_words, word_rules
 
 BLOCK_BYTES = 1 << 21
 """Texts are worked on in blocks of about so many bytes, which keeps working space in the cache
 and bounded; a longer text is a block of its own."""
+_MATCHES = 1024
+"""Exceptions that one stretch of text may be made up of, at most."""
 
 
 class Words(NamedTuple):
@@ -41,20 +43,43 @@ class Lines(NamedTuple):
     """int64, lines in each text."""
 
 
-def segment_words(texts: Texts) -> Words:
-    """Words of all texts by the default rules (see the module ``words``).
+def segment_words(
+    texts: Texts, rules: WordRules | None = None, unsure: np.ndarray | None = None
+) -> Words:
+    """Words of all texts by the default rules (see the module ``words``), or by others.
 
-    texts must begin at offset 0 and hold less than 2 GiB.
+    texts must begin at offset 0 and hold less than 2 GiB. unsure (bool, one a text) is set for
+    texts with more exceptions in one stretch than the kernel can join.
     """
     size = int(texts.offsets[-1])
-    counts = np.zeros(len(texts), np.int64)
+    rules = rules or word_rules()
+    unsure = np.zeros(len(texts), np.bool_) if unsure is None else unsure
+    counts, pending = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
     capacity = size // 3 + 1024
     while True:
         starts, ends = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
-        found = find_words(texts.data, texts.offsets, *word_rules(), starts, ends, counts)
+        found = find_words(texts.data, texts.offsets, *rules, starts, ends, counts, pending)
         if found >= 0:
-            return Words(texts.data, starts[:found], ends[:found], counts)
+            break
         capacity = min(2 * capacity, size + 1)
+    starts, ends = starts[:found], ends[:found]
+    if pending.any():
+        matches = np.empty((_MATCHES, 4), np.int32)
+        out_starts, out_ends = np.empty((2, found + found // 2 + 1), np.int32)
+        found = join_words(
+            texts.data,
+            *rules[1:],
+            starts,
+            ends,
+            counts,
+            pending,
+            matches,
+            out_starts,
+            out_ends,
+            unsure,
+        )
+        starts, ends = out_starts[:found], out_ends[:found]
+    return Words(texts.data, starts, ends, counts)
 
 
 def segment_lines(texts: Texts) -> Lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from filters.chars import HOST, LOWER, WORD, class_of, decode
+from filters.chars import DECIMAL, HOST, LOWER, WORD, class_of, decode
 from filters.jit import inner
 
 
@@ -54,28 +54,28 @@ def is_host(data, start, end, classes):
     i = start
     label = 0  # characters in the current label
     labels = 0  # labels that a dot has closed
-    closed = True  # the last character may end a label
-    lower = True  # all characters of the current label are lower case
-    digits = True
+    plain = True  # the current label may stand before a dot
+    closed = True  # its last character may end it
+    lower = True  # all its characters are lower case: it may stand last
+    digits = True  # digits and dots only, so far
     while i < end:
         cp, width = decode(data, i, end)
         if cp == 0x3A or cp == 0x2F or cp == 0x3F or cp == 0x23:
             break
         cls = class_of(classes, cp)
         if cp == 0x2E:
-            if label == 0 or label > 64 or not closed:
+            if label == 0 or label > 64 or not plain or not closed:
                 return False
             labels += 1
             label = 0
             lower = True
         else:
-            if cls & HOST:
-                closed = True
-            elif label > 0 and (cp == 0x5F or cp == 0x2D):
-                closed = False
-            elif cls & LOWER == 0:
-                return False
+            joint = cp == 0x5F or cp == 0x2D
+            closed = cls & HOST != 0
+            plain = plain and (closed or (joint and label > 0))
             lower = lower and cls & LOWER != 0
+            if not plain and not lower:
+                return False
             digits = digits and 0x30 <= cp <= 0x39
             label += 1
         i += width
@@ -85,11 +85,15 @@ def is_host(data, start, end, classes):
     elif labels == 0 or label < 2 or label > 63 or not lower:
         return False
     if i < end and data[i] == 0x3A:
-        port = i + 1
-        i = port
-        while i < end and 0x30 <= data[i] <= 0x39:
-            i += 1
-        if not 2 <= i - port <= 5:
+        i += 1
+        port = 0
+        while i < end:
+            cp, width = decode(data, i, end)
+            if class_of(classes, cp) & DECIMAL == 0:
+                break
+            port += 1
+            i += width
+        if not 2 <= port <= 5:
             return False
         return i == end or data[i] == 0x2F or data[i] == 0x3F or data[i] == 0x23
     return True
@@ -100,9 +104,12 @@ def is_public_ipv4(data, start, end):
     """Whether four dotted octets form a host address outside the private networks."""
     a = b = octet = -1
     place = 0
+    size = 0
     for i in range(start, end + 1):
         if i == end or data[i] == 0x2E:
-            if octet < 0 or octet > 255:
+            outer = place == 0 or place == 3
+            padded = size > 1 and data[i - size] == 0x30 and (outer or size > 2)
+            if size == 0 or size > 3 or octet > 255 or padded:
                 return False
             if place == 0:
                 a = octet
@@ -111,8 +118,10 @@ def is_public_ipv4(data, start, end):
             place += 1
             if i < end:
                 octet = -1
+                size = 0
         else:
             octet = max(octet, 0) * 10 + (data[i] - 0x30)
+            size += 1
     if a < 1 or a > 223 or octet < 1 or octet > 254:
         return False
     if a == 10 or a == 127 or (a == 169 and b == 254) or (a == 192 and b == 168):

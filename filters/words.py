@@ -5,22 +5,23 @@ abbreviation, an emoticon) is cut as the exception says. Otherwise prefixes and 
 (punctuation, quotes, currency, units after digits, ``'s``) are taken off in turn; what is left
 stays whole if it is a URL or an e-mail address, or is cut at infixes (hyphens between letters,
 ``..``, a slash between letters). This is the method of spaCy's English tokenizer, on which the
-published Gopher and FineWeb thresholds of datatrove rest. It differs from it in four points:
+published Gopher and FineWeb thresholds of datatrove rest. It differs from it in three points:
 
 - in scripts written without spaces (Han, kana, Thai, Lao, Khmer, Myanmar) every character, with
   its marks, is a word, and CJK punctuation always stands alone;
 - letters are taken by Unicode category within Latin, Greek and Cyrillic, not from a list;
-- emoji newer than Unicode 11 split off like older ones;
-- an exception spread over several chunks (": )") is never joined.
+- emoji newer than Unicode 11 split off like older ones.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from filters.affixes import infix_width, prefix_width, suffix_width
+from filters.arrow import readonly
 from filters.chars import (
     ALPHA,
     ASCII,
@@ -33,33 +34,61 @@ from filters.chars import (
     decode,
     step_back,
 )
-from filters.english import (
-    CUTS,
-    MAX_BYTES,
-    SIEVE,
-    SLOTS,
-    STARTS,
-    lexicon,
-)
-from filters.english import sieve_bit as _sieve_bit
-from filters.hashing import hash_bytes, polynomial
+from filters.english import PATTERNS, SLOTS, STARTS, lexicon, rules
+from filters.exceptions import any_joined, find_exception, join_exceptions, put
+from filters.hashing import hash_of, polynomial
 from filters.jit import inner, kernel
 from filters.urlshape import is_url
 
-sieve_bit = inner(_sieve_bit)
+_NO_LETTER = 1 << 40
+"""Set in the classes of a chunk that holds anything but letters."""
+
+
+class WordRules(NamedTuple):
+    """The look-up tables of the kernels."""
+
+    classes: np.ndarray
+    """uint32: see ``chars.char_classes``."""
+    lexicon: np.ndarray
+    """uint64: see ``english.lexicon``."""
+    poly: np.ndarray
+    """uint64: see ``hashing.polynomial``."""
 
 
 @lru_cache(maxsize=1)
-def word_rules() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The look-up tables of the kernels: classes, lexicon, polynomial (built once)."""
-    return char_classes(), lexicon(), polynomial()
+def word_rules() -> WordRules:
+    """The tables of the default rules (built once)."""
+    return make_rules(char_classes())
+
+
+def make_rules(classes: np.ndarray) -> WordRules:
+    """The tables for a table of character classes."""
+    table, poly = lexicon().copy(), polynomial()
+    # The patterns: every exception cut by a lexicon without exceptions.
+    raw = ["".join(pieces).encode() for pieces in rules()]
+    data = readonly(np.frombuffer(b"".join(raw), np.uint8))
+    offsets = np.concatenate([[0], np.cumsum([len(text) for text in raw])]).astype(np.int64)
+    starts, ends = np.empty(len(data), np.int32), np.empty(len(data), np.int32)
+    counts, pending = np.zeros(len(raw), np.int64), np.zeros(len(raw), np.bool_)
+    bare = readonly(np.zeros_like(table))
+    find_words(data, offsets, classes, bare, poly, starts, ends, counts, pending)
+    first = 0
+    for text, begin, count in zip(raw, offsets, counts, strict=False):
+        inner_starts = starts[first + 1 : first + count] - begin
+        first += count
+        if count > 1:
+            slot = np.flatnonzero(table[:SLOTS] == hash_of(text))[0]
+            table[PATTERNS + slot] = sum(1 << int(start) for start in inner_starts)
+            table[STARTS + text[0]] = 1
+    return WordRules(classes, readonly(table), poly)
 
 
 @kernel
-def find_words(data, offsets, classes, lexicon, poly, starts, ends, counts):
+def find_words(data, offsets, classes, lexicon, poly, starts, ends, counts, pending):
     """Fill starts and ends (int32) with the words of all texts; counts[k] with their number.
 
-    Returns the number of words, or -1 when the output arrays are too short for them.
+    pending[k] (bool) says that words of text k make up exceptions, which ``join_words`` is to
+    join. Returns the number of words, or -1 when the output arrays are too short for them.
     """
     capacity = len(starts)
     n = 0
@@ -67,6 +96,7 @@ def find_words(data, offsets, classes, lexicon, poly, starts, ends, counts):
         first = n
         i = offsets[k]
         stop = offsets[k + 1]
+        pending[k] = False
         while i < stop:
             begin = i
             seen = np.int64(0)
@@ -79,12 +109,13 @@ def find_words(data, offsets, classes, lexicon, poly, starts, ends, counts):
                     cls = class_of(classes, cp)
                 if cls & SPACE:
                     break
-                seen |= cls | (1 << 40 if cls & ALPHA == 0 else 0)
+                seen |= cls | (_NO_LETTER if cls & ALPHA == 0 else 0)
                 i += width
             if i > begin:
                 if n + (i - begin) > capacity:
                     return -1
-                if seen < 1 << 40 and seen & UNSPACED == 0:
+                before = n
+                if seen < _NO_LETTER and seen & UNSPACED == 0:
                     n = put(data, begin, i, lexicon, poly, starts, ends, n)
                 elif is_plain_word(data, begin, i, lexicon, poly):
                     n = put(data, begin, i - 1, lexicon, poly, starts, ends, n)
@@ -92,8 +123,57 @@ def find_words(data, offsets, classes, lexicon, poly, starts, ends, counts):
                     n += 1
                 else:
                     n = cut_chunk(data, begin, i, seen, classes, lexicon, poly, starts, ends, n)
+                # Two words would be the whole chunk, which has been looked up.
+                if n - before > 2 and not pending[k]:
+                    pending[k] = any_joined(data, lexicon, poly, starts, ends, before, n)
             if i < stop:
                 i += width
+        counts[k] = n - first
+    return n
+
+
+@kernel
+def join_words(
+    data, lexicon, poly, starts, ends, counts, pending, matches, out_starts, out_ends, unsure
+):
+    """Copy the words of all texts to out_starts and out_ends, exceptions in pending ones joined.
+
+    The output arrays need half as much room again as there are words. counts is brought up to
+    date. unsure[k] is set if matches (int32, rows of 4, working space) was too short for some
+    stretch of text k, whose exceptions stay as they are. Returns the number of words.
+
+    This is a kernel of its own to keep it out of the hot loop of ``find_words``.
+    """
+    n = 0
+    base = 0
+    for k in range(len(counts)):
+        first = n
+        last = base + counts[k]
+        if not pending[k]:
+            for w in range(counts[k]):
+                out_starts[n + w], out_ends[n + w] = starts[base + w], ends[base + w]
+            n += counts[k]
+            base = last
+        while base < last:
+            # A stretch: words with nothing or a single blank between them.
+            stretch = n
+            while True:
+                out_starts[n], out_ends[n] = starts[base], ends[base]
+                n += 1
+                base += 1
+                if base == last:
+                    break
+                end, start = np.int64(ends[base - 1]), np.int64(starts[base])
+                if start - end > 1 or (start > end and data[end] != 0x20):
+                    break
+            if any_joined(data, lexicon, poly, out_starts, out_ends, stretch, n):
+                joined = join_exceptions(
+                    data, lexicon, poly, out_starts, out_ends, stretch, n, matches
+                )
+                if joined < 0:
+                    unsure[k] = True
+                else:
+                    n = joined
         counts[k] = n - first
     return n
 
@@ -114,50 +194,13 @@ def is_plain_word(data, start, end, lexicon, poly):
 
 
 @inner
-def find_exception(data, start, end, lexicon, poly):
-    """Slot of the exception data[start:end] in the table, or -1."""
-    if end - start > MAX_BYTES:
-        return -1
-    bit = sieve_bit(np.int64(data[start]), np.int64(data[end - 1]), end - start)
-    if lexicon[SIEVE + (bit >> 6)] >> np.uint64(bit & 63) & np.uint64(1) == 0:
-        return -1
-    key = hash_bytes(data, start, end, poly)
-    slot = np.int64(key) & (SLOTS - 1)
-    while lexicon[slot] != 0:
-        if lexicon[slot] == key:
-            return slot
-        slot = (slot + 1) & (SLOTS - 1)
-    return -1
-
-
-@inner
-def put(data, start, end, lexicon, poly, starts, ends, n):
-    """Append one word, or the pieces of an exception; returns the new number of words."""
-    slot = find_exception(data, start, end, lexicon, poly)
-    if slot < 0:
-        starts[n] = start
-        ends[n] = end
-        return n + 1
-    cuts = np.int64(lexicon[CUTS + slot])
-    while cuts:
-        starts[n] = start
-        start += cuts & 255
-        ends[n] = start
-        n += 1
-        cuts >>= 8
-    return n
-
-
-@inner
 def cut_chunk(data, start, end, seen, classes, lexicon, poly, starts, ends, n):
     """Append the words of a chunk that holds more than letters; returns their new number.
 
-    seen is the union of the classes of its characters. Suffixes are parked at the far end of
-    the output arrays, where they stand in their final order, and moved down when done.
+    seen is the union of the classes of its characters. Suffixes are parked at the far end of the
+    output arrays, where they stand in their final order, and moved down when done.
     """
-    first = n
     parked = len(starts)
-    begin, finish = start, end
     exception = False
     last = -1
     while start < end and end - start != last:
@@ -200,8 +243,6 @@ def cut_chunk(data, start, end, seen, classes, lexicon, poly, starts, ends, n):
     for i in range(parked, len(starts)):
         starts[n], ends[n] = starts[i], ends[i]
         n += 1
-    if n - first > 2 and not (exception and start == begin and end == finish):
-        n = join_exceptions(data, lexicon, poly, starts, ends, first, n)
     return n
 
 
@@ -266,48 +307,3 @@ def put_piece(data, start, end, seen, classes, starts, ends, n):
         starts[n], ends[n] = run, end
         n += 1
     return n
-
-
-@inner
-def join_exceptions(data, lexicon, poly, starts, ends, first, n):
-    """Put together neighbouring words that form an exception, such as the emoticon in "x):"."""
-    i = first
-    out = first
-    while i < n:
-        joined = 0
-        begin = np.int64(starts[i])
-        end = begin
-        if lexicon[STARTS + data[begin]]:
-            j = min(n, i + 6)
-            while j > i + 1:
-                end = np.int64(ends[j - 1])
-                if find_exception(data, begin, end, lexicon, poly) >= 0:
-                    joined = j
-                    break
-                j -= 1
-        if joined:
-            # The two words of "°C." become three: make room.
-            room = out + count_pieces(data, begin, end, lexicon, poly) - joined
-            if room > 0:
-                for k in range(n - 1, joined - 1, -1):
-                    starts[k + room], ends[k + room] = starts[k], ends[k]
-                n += room
-                joined += room
-            out = put(data, begin, end, lexicon, poly, starts, ends, out)
-            i = joined
-        else:
-            starts[out], ends[out] = starts[i], ends[i]
-            out += 1
-            i += 1
-    return out
-
-
-@inner
-def count_pieces(data, start, end, lexicon, poly):
-    """Into how many words the exception data[start:end] is cut."""
-    cuts = lexicon[CUTS + find_exception(data, start, end, lexicon, poly)]
-    pieces = 0
-    while cuts:
-        pieces += 1
-        cuts >>= np.uint64(8)
-    return pieces

@@ -44,12 +44,12 @@ class Proxy(Strict):
     model: Annotated[str, AfterValidator(_known_size)] = Field(
         "0.3M", description="size by name: parameters without embeddings"
     )
-    tokens: Count = Field(1_000_000, description="training tokens of one proxy")
+    tokens: Count = Field(500_000, description="training tokens of one proxy")
     vocab: int = Field(2048, ge=257, description="ids of the BPE trained on the pool")
     tokenizer: str | None = Field(None, description="a tokenizer.json to use instead, or 'bytes'")
-    context: int = Field(128, ge=8, description="tokens per sequence")
-    batch: int = Field(8, ge=1, description="sequences per step")
-    lr: float = Field(8e-3, gt=0, description="peak learning rate")
+    context: int = Field(64, ge=8, description="tokens per sequence")
+    batch: int = Field(16, ge=1, description="sequences per step")
+    lr: float | None = Field(None, gt=0, description="peak learning rate; default 0.5 / width")
     match_repetition: bool = Field(
         True, description="subsample domains so that a proxy repeats what the target would"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalogs.errors import UserError
@@ -25,8 +26,8 @@ ELECTED = {
 }
 
 
-def check_keep(documents_path: str, config: DedupConfig) -> None:
-    """Check that each expression of ``config.keep`` orders the columns of this shard.
+def check_keep(schema: pa.Schema, config: DedupConfig) -> None:
+    """Check that each expression of ``config.keep`` orders columns of this schema.
 
     Raises
     ------
@@ -34,13 +35,13 @@ def check_keep(documents_path: str, config: DedupConfig) -> None:
         Naming the expression, and what DuckDB says is wrong with it.
     """
     with duckdb.connect() as connection:
-        _check_keep(connection, documents_path, config)
+        _check_keep(connection, schema, config)
 
 
 def _check_keep(
-    connection: duckdb.DuckDBPyConnection, documents_path: str, config: DedupConfig
+    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, config: DedupConfig
 ) -> None:
-    connection.register("no_documents", pq.read_schema(documents_path).empty_table())
+    connection.register("no_documents", schema.empty_table())
     for number, expression in enumerate(config.keep):
         query = f"SELECT row_number() OVER (ORDER BY {expression}\n) FROM no_documents"
         try:
@@ -88,7 +89,7 @@ def elect(
     """
     with session(out_path, memory) as connection:
         if documents_paths:
-            _check_keep(connection, documents_paths[0], config)
+            _check_keep(connection, pq.read_schema(documents_paths[0]), config)
         _load_rows(connection, documents_paths, cluster_path, config, partition, n_partitions)
         _refuse_repeated_rows(connection, documents_paths)
         keep = "".join(f"{expression}\n, " for expression in config.keep if documents_paths)

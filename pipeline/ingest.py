@@ -116,8 +116,7 @@ class Mill:
         self.quarantined: Counter[str] = Counter()
         self.stats: Counter[str] = Counter()
         buffer = arguments["limits"]["buffer_mb"] << 20
-        write = arguments["write"]
-        compression = compression_options(write["compression"], write["level"])
+        compression = compression_options("zstd", 3)
 
         def shard(kind: str, schema: pa.Schema, order: list[str]) -> SortedShard:
             path = work.path(kind, f"{kind}/{work.job.shard}.parquet")

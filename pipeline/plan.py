@@ -34,7 +34,7 @@ INGEST_CODE = (
     "pipeline.shards",
 )
 INGEST_LIBRARIES = (
-    *("fastwarc", "resiliparse", "trafilatura", "lxml", "pypdfium2", "rapidocr", "onnxruntime"),
+    *("resiliparse", "trafilatura", "lxml", "pypdfium2", "rapidocr", "onnxruntime"),
     *("fasttext-community", "numpy", "pyarrow"),
 )
 WRITE_CODE = ("pipeline.write", "pipeline.documents", "pipeline.shards")
@@ -142,7 +142,6 @@ def _arguments(recipe: Recipe, name: str) -> dict[str, Any]:
             for preset in (load_preset(*spec) for spec in recipe.filters_of(name))
         ],
         "limits": recipe.limits.model_dump(),
-        "write": {"compression": recipe.write.compression, "level": recipe.write.level},
         "plugins": [storage.join(recipe.base, plugin) for plugin in recipe.plugins],
     }
 

@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from catalogs import storage
@@ -29,7 +30,7 @@ from filters import load_preset
 from filters.url import BLOCKED_EXTENSIONS, BLOCKED_WORDS
 from ocr import engine_names
 from pipeline.dedup_config import DedupConfig
-from pipeline.extract import ENGINES
+from pipeline.extract import ENGINES, check_options
 from pipeline.readers import READERS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
@@ -51,6 +52,14 @@ class Extract(Strict):
     @classmethod
     def _known(cls, name: str) -> str:
         return _one_of(name, ENGINES)
+
+    @model_validator(mode="after")
+    def _options_known(self) -> Extract:
+        try:
+            check_options(self.engine, self.options)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 class Ocr(Strict):
@@ -218,7 +227,7 @@ class Recipe(Strict):
         for name, source in self.sources.items():
             seen: dict[str, str] = {}
             for index, pattern in enumerate(source.paths):
-                paths = storage.expand(storage.join(self.base, pattern))
+                paths = storage.expand(pattern, self.base)
                 if not paths:
                     raise UserError(
                         f"recipe '{self.name}': field 'sources.{name}.paths.{index}': no file "

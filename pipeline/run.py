@@ -17,7 +17,9 @@ from catalogs.audit import save_plan
 from catalogs.catalog import save_catalog
 from catalogs.errors import DamageError, UserError
 from catalogs.ledger import Ledger, Row
+from pipeline.dedup import check_keep
 from pipeline.dedup_jobs import dedup
+from pipeline.documents import DOCUMENTS
 from pipeline.jobs import Job
 from pipeline.plan import ingest_jobs, write_jobs
 from pipeline.progress import Progress
@@ -52,6 +54,7 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
     progress = progress or Progress()
     began = time.monotonic()
     root = recipe.run_folder
+    check_keep(DOCUMENTS, recipe.dedup)
     jobs = ingest_jobs(recipe)
     storage.make_folder(root)
     with lock(root):

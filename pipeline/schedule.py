@@ -180,14 +180,14 @@ def start_ray(settings: Settings):
     if not ray.is_initialized():
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         address = settings.address or os.environ.get("RAY_ADDRESS")
-        local = {} if address else {"num_cpus": settings.workers, "include_dashboard": False}
+        # "local" starts a cluster of its own even beside one that somebody runs on this machine
+        own = {"address": "local", "num_cpus": settings.workers, "include_dashboard": False}
         threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         ray.init(
-            address=address,
             log_to_driver=False,
             logging_level="ERROR",
             runtime_env={"env_vars": dict.fromkeys(threads, "1")},
-            **local,
+            **({"address": address} if address else own),
         )
     return ray
 

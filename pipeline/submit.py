@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 
@@ -16,7 +17,29 @@ from catalogs.errors import UserError
 from pipeline.recipe import load_recipe
 
 PACKAGES = ("catalogs", "corpusmill", "filters", "mixing", "ocr", "pipeline", "proxies")
+PATIENCE = (1, 2, 4, 8, 15, 30)  # seconds
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.nbi", "*.nbc")
+
+
+def _submit(client, address: str, command: str, folder: str) -> str:
+    """Submit, with patience for a head whose agents are still starting."""
+    refusal = ""
+    for pause in PATIENCE:
+        try:
+            return client.submit_job(entrypoint=command, runtime_env={"working_dir": folder})
+        except RuntimeError as error:
+            refusal = str(error).splitlines()[0]
+            if "No available agent" not in refusal:
+                break
+            time.sleep(pause)
+    raise UserError(f"{address}: the job server does not take the job ({refusal})")
+
+
+def _offer_token() -> None:
+    """Let Ray send the cluster's token where there is one; it does not by itself."""
+    given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if given or os.path.isfile(os.path.expanduser("~/.ray/auth_token")):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def submit_recipe(
@@ -42,13 +65,20 @@ def submit_recipe(
     UserError
         When the recipe is wrong or no job server answers at `address`.
     """
-    from ray.job_submission import JobStatus, JobSubmissionClient
-
     recipe = load_recipe(path, out=os.path.abspath(out) if out and "://" not in out else out)
     data = recipe.model_dump(mode="json")
     data["out"] = recipe.run_folder
+    _offer_token()
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobStatus, JobSubmissionClient
+
     try:
         client = JobSubmissionClient(address)
+    except AuthenticationError:
+        raise UserError(
+            f"{address}: the cluster asks for its token; set RAY_AUTH_TOKEN to it, or put it into "
+            "~/.ray/auth_token"
+        ) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{address}: no Ray job server answers there ({reason})") from None
@@ -62,7 +92,7 @@ def submit_recipe(
         command = "python -m corpusmill run recipe.yaml"
         if workers:
             command += f" --workers {workers}"
-        job = client.submit_job(entrypoint=command, runtime_env={"working_dir": folder})
+        job = _submit(client, address, command, folder)
     say(f"job {job} submitted to {address}")
     if not wait:
         return 0

@@ -2,10 +2,11 @@
 
 from proxies.evaluate import BPB, bits_per_byte, ratio
 from proxies.model import SIZES, Decoder, ModelConfig, load_model, save_model
+from proxies.runs import Checkpoint, TrainConfig, TrainResult
 from proxies.sampling import quotas
 from proxies.tokenizer import Tokenizer, load_tokenizer, train_bpe
 from proxies.tokens import StreamInfo, TokenStream, write_stream
-from proxies.train import Checkpoint, TrainConfig, TrainResult, train
+from proxies.train import train
 
 __all__ = [
     "BPB",

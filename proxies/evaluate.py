@@ -61,7 +61,6 @@ def bits_per_byte(
     stream: TokenStream,
     context: int,
     batch_tokens: int = 8192,
-    device: str = "auto",
 ) -> BPB:
     """Score every document of a stream.
 
@@ -74,7 +73,7 @@ def bits_per_byte(
     Parameters
     ----------
     model
-        Computes in its own `dtype`; probabilities are taken in float32.
+        Computes in its own `dtype` and where its weights are; probabilities are float32.
     stream
         Held-out documents, made by the tokenizer that the model was trained with.
     context
@@ -92,8 +91,7 @@ def bits_per_byte(
             f"{stream.path}: its vocabulary of {stream.info.vocab_size} ids is not the model's "
             f"{model.config.vocab_size}; use the tokenizer that the proxy was trained with"
         )
-    place = runtime.resolve_device(device)
-    model = model.to(place)
+    place = model.embedding.device
     ends = np.asarray(stream.document_ends)
     n_tokens = np.diff(ends, prepend=0)
     pieces = _pieces(n_tokens, context)

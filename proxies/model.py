@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from catalogs import storage
 from catalogs.errors import UserError, nearest
-from proxies import kernels
+from proxies import kernels, runtime
 
 # width, layers, heads, hidden width of the feed-forward part. The name is the number of
 # parameters outside the embedding, which the output layer shares: layers x (4 width^2 + 3 width
@@ -203,8 +203,13 @@ def save_model(model: Decoder, path: str) -> None:
     save_tensors(model.state_dict(), path, {"config": config})
 
 
-def load_model(path: str, dtype: torch.dtype = torch.float32) -> Decoder:
+def load_model(path: str, dtype: str = "auto", device: str = "auto") -> Decoder:
     """Read a model that `save_model` wrote.
+
+    Parameters
+    ----------
+    dtype, device
+        How it is to compute, as in `runtime`; the weights are float32 in any case.
 
     Raises
     ------
@@ -214,6 +219,8 @@ def load_model(path: str, dtype: torch.dtype = torch.float32) -> Decoder:
     tensors, metadata = load_tensors(path)
     if "config" not in metadata:
         raise UserError(f"{path}: holds no proxy model (its metadata has no 'config')")
-    model = Decoder(ModelConfig(**json.loads(metadata["config"])), dtype)
+    place = runtime.resolve_device(device)
+    config = ModelConfig(**json.loads(metadata["config"]))
+    model = Decoder(config, runtime.resolve_dtype(dtype, place))
     model.load_state_dict(tensors)
-    return model
+    return model.to(place)

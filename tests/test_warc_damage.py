@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -210,3 +211,30 @@ def test_readers_never_raise_on_any_bytes(data, reader):
         records = read(prefix + data, reader)
         assert all((record.error or record.reject or "ok") for record in records)
         assert records or reader == "jsonl"
+
+
+def test_members_that_all_lost_their_end_are_all_told():
+    data = b"".join(gzip.compress(record)[:-4] for record in pages(50))
+    records = read(data)
+    assert verdicts(records) == ["gzip_damaged"] * 49 + ["truncated_file"]
+    assert [record.uri for record in records[:-1]] == [f"http://a.test/{n}" for n in range(49)]
+    assert_covers(records, len(data))
+
+
+def test_hostile_files_end_in_time():
+    header = b"WARC/1.0\r\nA: b\r\n"
+    assert verdicts(read(header * 5000)) == ["warc_header"] * 5000
+    assert verdicts(read((header + b"\r\n") * 5000)) == ["warc_header"] * 5000
+    assert verdicts(read(b"\x1f\x8b\x08" * 20_000)) == ["truncated_file"]
+    assert verdicts(read(b"WARC/1.0 " * 50_000)) == ["not_warc"]
+
+
+def test_bytes_of_a_large_skipped_record_are_not_held():
+    video = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n" + bytes(40_000_000)
+    data = gzip.compress(warc(video), 1) + gzip.compress(warc(http()))
+    tracemalloc.start()
+    records = read(data, max_bytes=1_000_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert verdicts(records) == ["oversized", "ok"]
+    assert peak < 12_000_000

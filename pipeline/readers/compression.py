@@ -22,7 +22,7 @@ READ = 1 << 18
 PIECE = 1 << 20  # inflated bytes handed on at once
 HEAD = 16  # inflated bytes of a member seen before it is trusted
 SALVAGED = 4096
-FEED = 1 << 11
+FEED = 1 << 10
 MAX_MEMBER_HEADER = 1 << 13
 LOOK_BACK = 1 << 20  # a broken member may have swallowed the start of the next ones
 PADDING = b"\0\r\n \t"
@@ -265,30 +265,30 @@ def members(
             else:
                 error = codec.error
             position = file.size if resume is None else resume
-            head = b"" if opened else _beginning(file, begin, codec)
+            head = b"" if opened else _beginning(file, begin, codec, SALVAGED)
             yield Lost(begin, damage.at, position, error, str(damage), opened, head)
 
 
-def _beginning(file: InputFile, start: int, codec: Codec) -> bytes:
-    """The first inflated bytes of a member that may be damaged; b"" if there are none.
+def _beginning(file: InputFile, start: int, codec: Codec, count: int = HEAD) -> bytes:
+    """At least `count` inflated bytes of a member that may be damaged; fewer if there are not more.
 
-    Gzip gives them up even when the damage lies in the next bytes, so that it can be told what was
-    lost. A gzip header may hold a name of any length, hence the limit.
+    Gzip gives them up in small steps, so that damage close behind does not hide what was lost.
     """
     head, stream = b"", codec.open()
     for position in range(start, start + MAX_MEMBER_HEADER, FEED):
         block = file.at(position, FEED)
         try:
             if codec is GZIP:
-                head += stream.decompress(block, HEAD)
-                head += stream.decompress(stream.unconsumed_tail, SALVAGED)
+                while block and len(head) < count and not stream.eof:
+                    head += stream.decompress(block, 64)
+                    block = stream.unconsumed_tail
             else:
                 head += b"".join(_pieces(stream, block))
         except FAULTS:
             break
-        if len(head) >= HEAD or not block or stream.eof:
+        if len(head) >= count or stream.eof or not file.at(position + FEED, 1):
             break
-    return head[:SALVAGED]
+    return head
 
 
 def _plain(file: InputFile, start: int) -> Iterator[Piece]:

@@ -7,8 +7,10 @@ from typing import Any, BinaryIO
 
 from pipeline import charset, http_body
 from pipeline.readers.compression import CODECS, InputFile, detect_codec, runs
-from pipeline.readers.options import take
+from pipeline.readers.options import MAX_BYTES, take
 from pipeline.records import Record
+
+LIMITS = {"pdf": 256 << 20}
 
 
 def read_html(
@@ -25,7 +27,7 @@ def read_html(
 def read_pdf(
     path: str, container: str, *, open_file: Callable[[str], BinaryIO], options: Mapping[str, Any]
 ) -> Iterator[Record]:
-    """Read a file as one PDF. Options: ``max_bytes`` (64 MiB), inflated."""
+    """Read a file as one PDF. Options: ``max_bytes`` (256 MiB), inflated."""
     record, payload = _whole("pdf", path, container, open_file, options)
     if payload is None:
         yield Record(**record)
@@ -62,7 +64,7 @@ def _whole(
     options: Mapping[str, Any],
 ) -> tuple[dict[str, Any], bytes | None]:
     """The fields of the record and its bytes, or an error among the fields and None."""
-    limit = take(reader, options)["max_bytes"]
+    limit = take(reader, options, max_bytes=LIMITS.get(reader, MAX_BYTES))["max_bytes"]
     record: dict[str, Any] = {"container": container, "uri": container}
     with open_file(path) as binary:
         file = InputFile(binary)

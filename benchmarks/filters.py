@@ -1,0 +1,163 @@
+"""Heuristic filters against datatrove's, on the same documents in one run, one core.
+
+    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/filters.py [FILE.parquet|FILE.jsonl[.gz]]
+
+Measured is the CPU time of the process. "first pass" is the first reading of the documents, with
+all machine code already compiled (its own line says how long that takes or took to load); "second
+pass" reads them again, which helps whatever caches words. datatrove judges document by document,
+each of its four filters on the original text, so that its own cache of the last five
+tokenisations works as in a pipeline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import platform
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from filters import features, judge, load_preset
+
+PRESETS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
+PACKAGES = ("datatrove", "spacy", "numba", "numpy", "pyarrow")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("input", nargs="?", help="default: texts of the Python installation")
+    parser.add_argument("--column", default="text", help="name of the text column")
+    parser.add_argument("--mb", type=float, default=4.0, help="megabytes of text to read")
+    parser.add_argument("--words", choices=("default", "spacy", "both"), default="both")
+    parser.add_argument("--skip-datatrove", action="store_true", help="measure only our side")
+    arguments = parser.parse_args()
+
+    texts = limited(read_texts(arguments.input, arguments.column), arguments.mb)
+    column = pa.array(texts, pa.large_string())
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    print(f"{len(texts)} documents, {size:.2f} MB; Python {platform.python_version()}, ", end="")
+    print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    print(f"{'':34}{'CPU s':>9}{'MB/s':>9}{'docs/s':>9}{'ratio':>9}")
+
+    baseline = None
+    theirs: dict[str, list[str | None]] = {}
+    if not arguments.skip_datatrove:
+        oracles = load_datatrove()
+        judge_by_datatrove(oracles, texts[:5])  # loads spaCy
+        seconds, theirs = clock(lambda: judge_by_datatrove(oracles, texts))
+        baseline = seconds
+        show("datatrove, four filters", seconds, size, len(texts), baseline)
+
+    modes = ("default", "spacy") if arguments.words == "both" else (arguments.words,)
+    for words in modes:
+        seconds, _ = clock(lambda mode=words: judge_here(column[:1], mode))
+        print(f"corpusmill, {words} words: compile or load {seconds:.1f} CPU s")
+        for name in ("first pass", "second pass"):
+            seconds, ours = clock(lambda mode=words: judge_here(column, mode))
+            show(f"  features and verdicts, {name}", seconds, size, len(texts), baseline)
+        for preset in PRESETS if theirs else ():
+            pairs = list(zip(ours[preset], theirs[preset], strict=True))
+            same = sum(a == b for a, b in pairs)
+            decided = sum((a is None) == (b is None) for a, b in pairs)
+            kept = sum(b is None for _, b in pairs)
+            print(
+                f"  {preset:18} decisions {100 * decided / len(pairs):6.2f} % equal, "
+                f"reasons {100 * same / len(pairs):6.2f} %, datatrove keeps {kept}"
+            )
+
+
+def judge_here(column: pa.Array, words: str) -> dict[str, list[str | None]]:
+    """All features, and the reasons of each preset (None where it keeps the text)."""
+    table = features(column, words=words)
+    return {name: judge(table, [load_preset(name)]).to_pylist() for name in PRESETS}
+
+
+def load_datatrove() -> dict[str, Any]:
+    from datatrove.pipeline import filters as theirs
+
+    return {
+        "gopher_quality": theirs.GopherQualityFilter(),
+        "gopher_repetition": theirs.GopherRepetitionFilter(),
+        "c4": theirs.C4QualityFilter(),
+        "fineweb": theirs.FineWebQualityFilter(),
+    }
+
+
+def judge_by_datatrove(oracles: dict[str, Any], texts: list[str]) -> dict[str, list[str | None]]:
+    from datatrove.data import Document
+
+    reasons: dict[str, list[str | None]] = {name: [] for name in oracles}
+    for text in texts:
+        for name, oracle in oracles.items():
+            result = oracle.filter(Document(text=text, id=""))
+            reason = None if result is True else f"{name}:{result[1].removeprefix('gopher_')}"
+            reasons[name].append(reason)
+    return reasons
+
+
+def clock(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+def show(name: str, seconds: float, size: float, documents: int, baseline: float | None) -> None:
+    ratio = f"{baseline / seconds:9.1f}" if baseline else f"{'':9}"
+    print(f"{name:34}{seconds:9.2f}{size / seconds:9.2f}{documents / seconds:9.0f}{ratio}")
+
+
+def read_texts(path: str | None, column: str) -> Iterator[str]:
+    if path is None:
+        yield from installed_texts()
+    elif path.endswith(".parquet"):
+        for batch in pq.ParquetFile(path).iter_batches(columns=[column]):
+            yield from (text for text in batch.column(0).to_pylist() if text is not None)
+    elif path.removesuffix(".gz").endswith((".jsonl", ".json", ".ndjson")):
+        with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8") as lines:
+            yield from (json.loads(line)[column] for line in lines if line.strip())
+    else:
+        sys.exit(f"{path}: expected a .parquet or .jsonl[.gz] file with a column {column!r}")
+
+
+def installed_texts() -> Iterator[str]:
+    """Help topics, package descriptions, licences and source files of the Python installation."""
+    from pydoc_data.topics import topics
+
+    yield from (topics[name] for name in sorted(topics))
+    packages = Path(sysconfig.get_paths()["purelib"])
+    library = Path(sysconfig.get_paths()["stdlib"])
+    patterns = ("*.dist-info/METADATA", "*.dist-info/**/LICENSE*", "**/*.rst", "**/*.md")
+    paths = [path for pattern in patterns for path in sorted(packages.glob(pattern))]
+    for path in [*paths, *sorted(library.glob("*.py"))]:
+        if path.is_file():
+            yield path.read_text("utf-8", "replace")
+
+
+def limited(texts: Iterator[str], megabytes: float) -> list[str]:
+    """Distinct texts up to so many megabytes."""
+    kept: dict[str, None] = {}
+    size = 0
+    for text in texts:
+        if text and text not in kept:
+            kept[text] = None
+            size += len(text.encode())
+            if size >= megabytes * 1e6:
+                break
+    return list(kept)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""Kernels around the exceptions: look one up, put its pieces, join words that make one up.
+
+An exception of several words (as the affix rules would cut it: its *pattern*) is also recognised
+where the affix rules have produced just these words side by side, as in "x):".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from filters.english import CUTS, MAX_BYTES, PATTERNS, SIEVE, SLOTS, STARTS
+from filters.english import sieve_bit as _sieve_bit
+from filters.hashing import fold, hash_bytes, mulmod, power_of
+from filters.jit import inner
+
+sieve_bit = inner(_sieve_bit)
+
+
+@inner
+def may_be_exception(first, last, length, lexicon):
+    """Whether some exception has this first byte, last byte and length in bytes, or seems to."""
+    if length > MAX_BYTES:
+        return False
+    bit = sieve_bit(np.int64(first), np.int64(last), length)
+    return lexicon[SIEVE + (bit >> 6)] >> np.uint64(bit & 63) & np.uint64(1) != 0
+
+
+@inner
+def find_key(key, lexicon):
+    """Slot of the exception with this hash, or -1."""
+    slot = np.int64(key) & (SLOTS - 1)
+    while lexicon[slot] != 0:
+        if lexicon[slot] == key:
+            return slot
+        slot = (slot + 1) & (SLOTS - 1)
+    return -1
+
+
+@inner
+def find_exception(data, start, end, lexicon, poly):
+    """Slot of the exception data[start:end] in the table, or -1."""
+    if not may_be_exception(data[start], data[end - 1], end - start, lexicon):
+        return -1
+    return find_key(hash_bytes(data, start, end, poly), lexicon)
+
+
+@inner
+def put(data, start, end, lexicon, poly, starts, ends, n):
+    """Append one word, or the pieces of an exception; returns the new number of words."""
+    slot = find_exception(data, start, end, lexicon, poly)
+    if slot < 0:
+        starts[n] = start
+        ends[n] = end
+        return n + 1
+    cuts = np.int64(lexicon[CUTS + slot])
+    while cuts:
+        starts[n] = start
+        start += cuts & 255
+        ends[n] = start
+        n += 1
+        cuts >>= 8
+    return n
+
+
+@inner
+def count_pieces(slot, lexicon):
+    """Into how many words an exception is cut."""
+    cuts = lexicon[CUTS + slot]
+    pieces = 0
+    while cuts:
+        pieces += 1
+        cuts >>= np.uint64(8)
+    return pieces
+
+
+@inner
+def joined_key(data, poly, starts, ends, i, j):
+    """Hash of words i..j (j exclusive) put together."""
+    key = np.uint64(0)
+    for w in range(i, j):
+        start, end = np.int64(starts[w]), np.int64(ends[w])
+        part = hash_bytes(data, start, end, poly)
+        key = fold(mulmod(key, power_of(end - start, poly)) + part)
+    return key
+
+
+@inner
+def next_joined(data, lexicon, poly, starts, ends, i, j, n, touching):
+    """The next exception that words i.. make up, as its pattern has it, with more than j - i words.
+
+    Returns the end of its words and its slot, or n + 1 and -1. White space between the words is
+    left aside, unless they must be touching.
+    """
+    length = np.int64(ends[i]) - np.int64(starts[i])
+    pattern = np.uint64(0)
+    for w in range(i + 1, n):
+        if touching and starts[w] > ends[w - 1]:
+            break
+        pattern |= np.uint64(1) << np.uint64(length)
+        length += np.int64(ends[w]) - np.int64(starts[w])
+        if length > MAX_BYTES:
+            break
+        if w < j or not may_be_exception(data[starts[i]], data[ends[w] - 1], length, lexicon):
+            continue
+        slot = find_key(joined_key(data, poly, starts, ends, i, w + 1), lexicon)
+        if slot >= 0 and lexicon[PATTERNS + slot] == pattern:
+            return w + 1, slot
+    return n + 1, np.int64(-1)
+
+
+@inner
+def any_joined(data, lexicon, poly, starts, ends, first, n):
+    """Whether some words of first..n that touch make up an exception."""
+    for i in range(first, n - 1):
+        if starts[i + 1] > ends[i] or lexicon[STARTS + data[starts[i]]] == 0:
+            continue
+        if next_joined(data, lexicon, poly, starts, ends, i, i + 1, n, True)[1] >= 0:
+            return True
+    return False
+
+
+@inner
+def join_exceptions(data, lexicon, poly, starts, ends, first, n, matches):
+    """Join words of a stretch of text, single blanks its only white space, that make up exceptions.
+
+    As spaCy's matcher does it: all exceptions that words make up are found, blanks between them
+    left aside; where they overlap the longest counts, then the leftmost; and those that count are
+    joined unless there is a blank in them. Returns the new number of words, or -1 if matches
+    (int32, rows of 4, working space) is too short.
+    """
+    total = 0
+    cluster = 0
+    reach = first
+    for i in range(first, n - 1):
+        if i >= reach:
+            choose(matches, cluster, total)
+            cluster = total
+        if lexicon[STARTS + data[starts[i]]] == 0:
+            continue
+        j, slot = next_joined(data, lexicon, poly, starts, ends, i, i + 1, n, False)
+        while slot >= 0:
+            if total == len(matches):
+                return -1
+            matches[total, 0], matches[total, 1], matches[total, 2] = i, j, slot
+            matches[total, 3] = 0
+            total += 1
+            reach = max(reach, j)
+            j, slot = next_joined(data, lexicon, poly, starts, ends, i, j, n, False)
+    choose(matches, cluster, total)
+    out = first
+    i = first
+    moved = 0  # words have moved right by so many places
+    for m in range(total):
+        begin = np.int64(matches[m, 0]) + moved
+        end = np.int64(matches[m, 1]) + moved
+        if not matches[m, 3] or has_gap(starts, ends, begin, end):
+            continue
+        while i < begin:
+            starts[out], ends[out] = starts[i], ends[i]
+            out += 1
+            i += 1
+        left, right = np.int64(starts[begin]), np.int64(ends[end - 1])
+        # The two words of "°C." become three: make room.
+        room = out + count_pieces(matches[m, 2], lexicon) - end
+        if room > 0:
+            for k in range(n - 1, end - 1, -1):
+                starts[k + room], ends[k + room] = starts[k], ends[k]
+            n += room
+            end += room
+            moved += room
+        out = put(data, left, right, lexicon, poly, starts, ends, out)
+        i = end
+    while i < n:
+        starts[out], ends[out] = starts[i], ends[i]
+        out += 1
+        i += 1
+    return out
+
+
+@inner
+def choose(matches, first, stop):
+    """Of overlapping matches first..stop mark those that count in column 3 (1; others stay 0).
+
+    The longest goes first, of equally long ones the leftmost; a match counts if its two ends are
+    free, and takes its words whether it counts or not.
+    """
+    if stop - first == 1:
+        matches[first, 3] = 1
+        return
+    for _ in range(first, stop):
+        best = -1
+        for m in range(first, stop):
+            longer = best < 0 or (
+                matches[m, 1] - matches[m, 0] > matches[best, 1] - matches[best, 0]
+            )
+            if matches[m, 3] == 0 and longer:
+                best = m
+        left, right = matches[best, 0], matches[best, 1]
+        free = 1
+        for m in range(first, stop):
+            if matches[m, 3] != 0:
+                if matches[m, 0] <= left < matches[m, 1]:
+                    free = 2
+                if matches[m, 0] <= right - 1 < matches[m, 1]:
+                    free = 2
+        matches[best, 3] = free
+    for m in range(first, stop):
+        matches[m, 3] = matches[m, 3] == 1
+
+
+@inner
+def has_gap(starts, ends, i, j):
+    """Whether white space lies between words i..j."""
+    for w in range(i + 1, j):  # noqa: SIM110
+        if starts[w] > ends[w - 1]:
+            return True
+    return False

@@ -1,0 +1,308 @@
+"""The mixture report: self-contained HTML, Markdown, and JSON to train by."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mixing import figures, words
+from mixing.laws import LAWS
+from mixing.shares import exact
+
+if TYPE_CHECKING:
+    from mixing.study_file import Study
+
+_CAUSES = {
+    "epochs": "epochs",
+    "cap": "cap",
+    "support": "sampled support",
+    "floor": "floor",
+}
+
+
+def write_report(
+    study: Study,
+    answer: dict[str, Any],
+    confirmation: dict[str, Any] | None,
+    facts: dict[str, Any],
+    files: dict[str, str],
+) -> None:
+    """Write the report.
+
+    Parameters
+    ----------
+    study
+        The study that was run.
+    answer
+        `Answer.as_dict()`.
+    confirmation
+        What `compare` found, or None when nothing was trained to confirm.
+    facts
+        ``domains`` (documents, n_bytes, tokens of each), ``streams`` (held_bytes and
+        held_documents of each) and ``cost`` (proxies, proxy_tokens, seconds); each may be absent.
+    files
+        Local paths to write to: ``report`` (HTML), ``markdown``, ``mixture`` (JSON) and
+        ``summary`` (plain text); kinds left out are not written.
+    """
+    view = build_view(study, answer, confirmation, facts)
+    texts = {
+        "report": render(view, "report.html"),
+        "markdown": render(view, "report.md"),
+        "summary": render(view, "summary.txt"),
+        "mixture": json.dumps(mixture(study, answer, confirmation), indent=1) + "\n",
+    }
+    for kind, path in files.items():
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(texts[kind])
+
+
+def render(view: dict[str, Any], template: str) -> str:
+    """Fill a template; names from the study are escaped in HTML and in Markdown tables."""
+    environment = Environment(
+        loader=PackageLoader("mixing"),
+        autoescape=template.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        percent=words.percent,
+        bpb=words.bpb,
+        change=words.change,
+        count=words.count,
+        epochs=words.epochs,
+        duration=words.duration,
+        cell=_cell,
+    )
+    return environment.get_template(template).render(view, within=words.within, span=words.span)
+
+
+def mixture(
+    study: Study, answer: dict[str, Any], confirmation: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The answer for machines: plain names, shares that sum to 1, null for what is not known."""
+    verdict = words.give_verdict(answer, confirmation)
+    names = answer["domains"]
+
+    def named(values) -> dict[str, Any]:
+        return dict(zip(names, values, strict=True))
+
+    best = exact(np.array(answer["mixes"]["recommended"]))
+    return _finite_only(
+        {
+            "name": study.name,
+            "tokens": answer["budget"],
+            "ratios": named(best.tolist()),
+            "interval_90": named(zip(answer["low"], answer["high"], strict=True)),
+            "ties": named(zip(answer["tie_low"], answer["tie_high"], strict=True)),
+            "epochs": named(answer["epochs"]["recommended"]),
+            "held_by": {name: cause for name, cause in named(answer["binding"]).items() if cause},
+            "domains": study.domains,
+            "verdict": {"word": verdict.word, "text": verdict.headline},
+            "predicted_gain_bpb": {
+                name: dict(zip(("value", "low", "high"), gain, strict=True))
+                for name, gain in answer["gain"].items()
+            },
+            "confirmed": confirmation,
+            "baselines": {
+                name: named(shares)
+                for name, shares in answer["mixes"].items()
+                if name != "recommended"
+            },
+            "available_tokens": named(answer["tokens"]),
+            "optimality_gap": answer["gap"],
+            "laws": named(answer["fit"]["choice"]),
+            "runs": len(answer["swarm"]["shares"]),
+        }
+    )
+
+
+def build_view(
+    study: Study,
+    answer: dict[str, Any],
+    confirmation: dict[str, Any] | None,
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Everything that the templates show."""
+    names, fit = answer["domains"], answer["fit"]
+    measured, predicted = np.array(fit["measured"]), np.array(fit["predicted"])
+    weights = np.array(answer["weights"])
+    return {
+        "study": study,
+        "answer": answer,
+        "facts": {"cost": None, "streams": None, "domains": None, **facts},
+        "verdict": words.give_verdict(answer, confirmation),
+        "changes": words.what_would_change(answer, confirmation),
+        "domains": [_domain(answer, j) for j in range(len(names))],
+        "scale": _top(answer),
+        "gains": _gains(answer, confirmation),
+        "confirmation": confirmation,
+        "confirmed_domains": _confirmed_domains(answer, confirmation),
+        "laws": _laws(fit),
+        "tasks": _tasks(answer, measured),
+        "noise": _mean_noise(answer["swarm"], measured @ weights),
+        "heat": _heat(answer),
+        "runs": len(measured),
+        "mixes": len(np.unique(answer["swarm"]["shares"], axis=0)),
+        "titles": words.TITLES,
+        "yaml": _yaml(study),
+        "parity": Markup(figures.parity(names, measured, predicted, fit["rho"])),
+        "design": Markup(
+            figures.design(names, answer["swarm"], answer["mixes"]["recommended"])
+        ),
+        "trained": Markup(figures.confirmation(confirmation["losses"], words.TITLES))
+        if confirmation
+        else None,
+        "libraries": {name: version(name) for name in ("numpy", "scipy", "torch")},
+    }  # fmt: skip
+
+
+def _yaml(study: Study) -> str:
+    data = study.model_dump(mode="json", exclude={"root"})
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=88).rstrip()
+
+
+def _domain(answer: dict[str, Any], j: int) -> dict[str, Any]:
+    mixes, low, high = answer["mixes"], answer["low"][j], answer["high"][j]
+    share = mixes["recommended"][j]
+    return {
+        "name": answer["domains"][j],
+        "available": answer["tokens"][j],
+        "shares": {name: mixes[name][j] for name in mixes},
+        "low": low,
+        "high": high,
+        "width": high - low,
+        "tie_low": answer["tie_low"][j],
+        "tie_high": answer["tie_high"][j],
+        "tokens": share * answer["budget"],
+        "epochs": answer["epochs"]["recommended"][j],
+        "held": _CAUSES.get(answer["binding"][j], ""),
+        "weight": answer["weights"][j],
+        "factor": share / mixes["natural"][j] if mixes["natural"][j] else None,
+    }
+
+
+def _top(answer: dict[str, Any]) -> float:
+    """Right end of the axis of shares: the largest shown, rounded up to 5 %."""
+    shown = [*answer["high"], *answer["mixes"]["recommended"], *answer["mixes"]["natural"]]
+    return min(1.0, np.ceil(max(shown) * 20) / 20)
+
+
+def _gains(answer: dict[str, Any], confirmation: dict[str, Any] | None) -> list[dict[str, Any]]:
+    rows = []
+    for name in words.BASELINES:
+        value, low, high = answer["gain"][name]
+        rows.append(
+            {
+                "title": words.TITLES[name],
+                "loss": answer["loss"][name],
+                "value": value,
+                "low": low,
+                "high": high,
+                "relative": value / answer["loss"][name],
+                "confirmed": (confirmation or {}).get("baselines", {}).get(name),
+            }
+        )
+    return rows
+
+
+def _confirmed_domains(answer, confirmation) -> list[dict[str, Any]]:
+    if not confirmation:
+        return []
+    found = confirmation["baselines"]
+    return [
+        {"name": name, "falls": {mix: one["domains"][j] for mix, one in found.items()}}
+        for j, name in enumerate(answer["domains"])
+    ]
+
+
+def _laws(fit: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "title": LAWS[name].title if name in LAWS else name,
+            "used": fit["choice"].count(name),
+            **scores,
+        }
+        for name, scores in fit["scores"].items()
+    ]
+    return sorted(rows, key=lambda row: row["mse"])
+
+
+def _tasks(answer: dict[str, Any], measured: np.ndarray) -> list[dict[str, Any]]:
+    fit = answer["fit"]
+    return [
+        {
+            "name": name,
+            "weight": answer["weights"][j],
+            "law": LAWS[fit["choice"][j]].title if fit["choice"][j] in LAWS else fit["choice"][j],
+            "rho": fit["rho"][j],
+            "low": float(np.nanmin(measured[:, j])),
+            "high": float(np.nanmax(measured[:, j])),
+            "noise": fit["noise"][j],
+        }
+        for j, name in enumerate(answer["domains"])
+    ]
+
+
+def _mean_noise(swarm: dict[str, Any], means: np.ndarray) -> float | None:
+    """Standard deviation between seeds of one mix, of the weighted mean; None without repeats."""
+    _, group = np.unique(swarm["shares"], axis=0, return_inverse=True)
+    group = group.ravel()
+    squares = freedom = 0.0
+    for one in range(group.max() + 1):
+        same = means[group == one]
+        squares += float(((same - same.mean()) ** 2).sum())
+        freedom += len(same) - 1
+    return float(np.sqrt(squares / freedom)) if freedom else None
+
+
+def _heat(answer: dict[str, Any]) -> dict[str, Any]:
+    """d loss / d share for one percent of tokens, in thousandths of a bit per byte.
+
+    The colour scale ends at the 90th percentile, so that one steep cell does not pale the rest.
+    """
+    cells = 10.0 * np.array(answer["slope"])
+    end = float(np.quantile(np.abs(cells), 0.9)) or 1.0
+    return {
+        "rows": [
+            {
+                "task": name,
+                "cells": [
+                    {
+                        "text": f"{abs(cell):.1f}" if abs(cell) < 99.95 else f"{abs(cell):.0f}",
+                        "sign": "−" if round(cell, 1) < 0 else "+" if round(cell, 1) > 0 else "",
+                        "strength": min(1.0, abs(cell) / end),
+                        "good": cell < 0,
+                    }
+                    for cell in row
+                ],
+            }
+            for name, row in zip(answer["domains"], cells, strict=True)
+        ]
+    }
+
+
+def _finite_only(value: Any) -> Any:
+    """The same with null for infinities and nan, which JSON does not know."""
+    if isinstance(value, dict):
+        return {str(key): _finite_only(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite_only(one) for one in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value
+
+
+def _cell(text: Any) -> str:
+    """Text inside a Markdown table."""
+    told = " ".join(str(text).split())
+    for mark in "\\|`*_<>[]":
+        told = told.replace(mark, "\\" + mark)
+    return told

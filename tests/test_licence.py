@@ -1,0 +1,263 @@
+"""Licences of pages and source files, and opt-outs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from resiliparse.parse.html import HTMLTree
+
+from filters import html_licence, opt_outs, text_licence
+from filters.licence_ids import licence_of_url, licence_of_words
+
+BY_SA = "https://creativecommons.org/licenses/by-sa/4.0/"
+LINK = f'<a href="{BY_SA}">CC BY-SA 4.0</a>'
+PROSE = "<p>The mill stands by the river and its wheel has turned for three hundred years.</p>" * 5
+
+
+def page(head="", body="", foot=""):
+    return (
+        f"<!doctype html><html><head><title>x</title>{head}</head><body><nav><a href='/'>Home</a>"
+        f"</nav><main><article>{PROSE}{body}</article></main>{foot}</body></html>"
+    )
+
+
+def answer(html, headers=None):
+    found = html_licence(html, headers)
+    return found.id if found.scope == "page" else None
+
+
+@pytest.mark.parametrize(
+    ("url", "licence"),
+    [
+        ("http://creativecommons.org/licenses/by/4.0/", "CC-BY-4.0"),
+        ("//creativecommons.org/licenses/by-nc-sa/2.5/deed.de", "CC-BY-NC-SA-2.5"),
+        ("https://creativecommons.org/licenses/by-nd-nc/1.0", "CC-BY-NC-ND-1.0"),
+        ("https://creativecommons.org/licenses/by/3.0/at/", "CC-BY-3.0"),
+        ("http://creativecommons.org/licenses/ by-sa/4.0", "CC-BY-SA-4.0"),
+        ("https://creativecommons.org/licenses/by-sa/", "CC-BY-SA"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/legalcode", "CC0-1.0"),
+        ("https://creativecommons.org/publicdomain/mark/1.0/", "CC-PDM-1.0"),
+        (
+            "http://web.archive.org/web/2016/http://creativecommons.org/licenses/by/2.0/",
+            "CC-BY-2.0",
+        ),
+        ("https://i.creativecommons.org/l/by-nc/4.0/88x31.png", "CC-BY-NC-4.0"),
+        ("https://www.gnu.org/licenses/fdl-1.3.html", "GFDL-1.3"),
+        ("http://www.apache.org/licenses/LICENSE-2.0", "Apache-2.0"),
+        ("https://opensource.org/licenses/MIT", "MIT"),
+        ("https://creativecommons.org/licenses/", None),
+        ("https://creativecommons.org/2011/by-the-way", None),
+        ("https://example.org/license", None),
+    ],
+)
+def test_licences_of_urls(url, licence):
+    assert licence_of_url(url) == licence
+
+
+@pytest.mark.parametrize(
+    ("words", "licence"),
+    [
+        (
+            "under a Creative Commons Attribution-ShareAlike 4.0 International License",
+            "CC-BY-SA-4.0",
+        ),
+        ("under the Creative Commons Attribution License", "CC-BY"),
+        ("Creative Commons Namensnennung - Keine Bearbeitung 3.0 Deutschland", "CC-BY-ND-3.0"),
+        ("Creative Commons Attribution - Pas d'Utilisation Commerciale 4.0", "CC-BY-NC-4.0"),
+        ("Creative Commons Reconocimiento-NoComercial-CompartirIgual 2.5", "CC-BY-NC-SA-2.5"),
+        ("licensed under CC BY-NC-ND 4.0.", "CC-BY-NC-ND-4.0"),
+        ("Lizenz: CC-BY 4.0", "CC-BY-4.0"),
+        ("released as CC0", "CC0-1.0"),
+        ("under a Creative Commons license", "CC-unspecified"),
+        ("GNU Free Documentation License 1.3 or later", "GFDL-1.3-or-later"),
+        ("GFDL 1.2", "GFDL-1.2"),
+        ("please send a CC by mail", None),
+        ("attribution is welcome", None),
+    ],
+)
+def test_licences_of_words(words, licence):
+    assert licence_of_words(words) == licence
+
+
+GRANTED = {
+    "link in the head": page(head=f'<link rel="license" href="{BY_SA}">'),
+    "old link relation": page(head=f'<link rel="copyright" href="{BY_SA}">'),
+    "meta": page(head=f'<meta name="DC.rights" content="{BY_SA}">'),
+    "json-ld": page(
+        head='<script type="application/ld+json">{"@graph":[{"@type":["WebPage","ItemPage"],'
+        f'"license":{{"@id":"{BY_SA}"}}}}]}}</script>'
+    ),
+    "footer": page(foot=f"<footer>Text is available under {LINK}.</footer>"),
+    "footer by its class": page(foot=f'<div class="site-info"><p>{LINK}</p></div>'),
+    "footer with code samples": page(
+        foot=f"<footer>Except as noted, the content of this page is licensed under {LINK}, and "
+        'code samples under the <a href="https://www.apache.org/licenses/LICENSE-2.0">Apache</a>'
+    ),
+    "badge in the sidebar": page(
+        foot=f'<aside><a rel="license" href="{BY_SA}"><img alt="Creative Commons Lizenzvertrag">'
+        "</a><br>Dieses Werk ist lizenziert.</aside>"
+    ),
+    "end of the article": page(body=f"<p>This article is licensed under {LINK}.</p>"),
+    "words only": page(foot="<footer>Content is licensed under CC BY-SA 4.0.</footer>"),
+    "caption of another licence": page(
+        body='<figure><img><figcaption>Photo: <a rel="license" '
+        'href="https://creativecommons.org/licenses/by/2.0/">CC BY 2.0</a></figcaption></figure>',
+        foot=f"<footer>All content is under {LINK}</footer>",
+    ),
+}
+REFUSED = {
+    "nothing": page(),
+    "all rights reserved": page(foot="<footer>© 2024 Mill. All rights reserved.</footer>"),
+    "caption": page(body=f"<figure><img><figcaption>Foto: Jo, {LINK}</figcaption></figure>"),
+    "caption with rel": page(
+        body=f'<div class="wp-caption"><a rel="license" href="{BY_SA}">CC BY-SA</a></div>'
+    ),
+    "credit without a figure": page(body=f"<p>Bild: Jo Doe, {LINK}, via Wikimedia Commons</p>"),
+    "theme": page(foot=f"<footer>Theme by Jo, licensed under {LINK}</footer>"),
+    "library": page(foot=f"<footer>Lightbox2 © Jo licensed under the {LINK}</footer>"),
+    "map": page(body=f'<div class="leaflet-map">© OpenStreetMap contributors, {LINK}</div>'),
+    "photos of the site": page(foot=f"<aside>All photos on this blog are under {LINK}</aside>"),
+    "talk about licences": page(
+        body="".join(
+            f'<p>The <a href="https://creativecommons.org/licenses/{kind}/4.0/">{kind}</a> licence '
+            "says what a work may be used for.</p>"
+            for kind in ("by", "by-sa", "by-nc", "by-nd")
+        )
+    ),
+    "talk about Creative Commons": page(body="<p>She spoke about Creative Commons and law.</p>"),
+    "wish": page(
+        foot="<footer>We aspire to publish all content under a Creative Commons license but may "
+        "not be able to do so in all cases.</footer>"
+    ),
+    "announced terms": page(
+        head='<link rel="license" type="application/rsl+xml" href="https://x.org/rsl.xml">'
+    ),
+    "imprint": page(foot='<footer><a rel="license" href="/imprint">Imprint</a></footer>'),
+    "json of an image": page(
+        head='<script type="application/ld+json">{"@type":"ImageObject","license":'
+        f'"{BY_SA}"}}</script>'
+    ),
+    "script": page(foot=f"<script>var attribution = '© x, <a href=\"{BY_SA}\">CC</a>'</script>"),
+    "comment of a reader": page(
+        body=f'<div class="comment"><p>My photos are {LINK}, dear all.</p></div>'
+    ),
+    "tag cloud": page(body='<li><a href="/tag/creative-commons">Creative Commons</a></li>'),
+    "select box": page(body="<select><option>CC-BY-SA 4.0</option></select>"),
+    "meta of a name": page(head='<meta name="rights" content="© The Mill">'),
+}
+
+
+@pytest.mark.parametrize("case", GRANTED)
+def test_pages_that_license_their_text(case):
+    found = html_licence(GRANTED[case])
+    assert (found.id, found.scope) == ("CC-BY-SA-4.0", "page")
+    assert 0.5 < found.confidence < 1
+    assert "by-sa/4.0" in found.evidence or "CC BY-SA 4.0" in found.evidence
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_pages_that_do_not(case):
+    assert answer(REFUSED[case]) is None
+
+
+def test_parts_are_told_as_parts():
+    for case in ("caption", "credit without a figure", "theme", "map"):
+        found = html_licence(REFUSED[case])
+        assert (found.id, found.scope) == ("CC-BY-SA-4.0", "part")
+    assert html_licence(REFUSED["nothing"]).scope is None
+
+
+def test_contradictions_are_unclear():
+    other = '<link rel="license" href="https://creativecommons.org/licenses/by-nc/4.0/">'
+    found = html_licence(page(head=f'<link rel="license" href="{BY_SA}">{other}'))
+    assert found.scope == "unclear" and found.confidence < 0.5
+
+
+def test_a_version_completes_a_name_without_one():
+    head = '<meta name="rights" content="Creative Commons Attribution-ShareAlike">'
+    foot = f"<footer>Text is available under {LINK}</footer>"
+    assert answer(page(head=head, foot=foot)) == "CC-BY-SA-4.0"
+    assert answer(page(head=head)) == "CC-BY-SA"
+
+
+def test_a_link_without_a_version_is_completed_by_its_words():
+    words = "GNU Free Documentation License 1.3 or later"
+    link = f'<a href="https://www.gnu.org/copyleft/fdl.html">{words}</a>'
+    foot = f"<footer>Content is available under {link} unless otherwise noted.</footer>"
+    assert answer(page(foot=foot)) == "GFDL-1.3-or-later"
+    link = '<a href="https://creativecommons.org/licenses/by/4.0/">CC BY-SA 3.0</a>'
+    assert answer(page(foot=f"<footer>Text under {link}</footer>")) == "CC-BY-4.0"
+
+
+def test_http_link_fields_license_a_page():
+    field = f'<{BY_SA}>; rel="license", <https://x.org/>; rel="next"'
+    found = html_licence(page(), {"LINK": field})
+    assert (found.id, found.scope, found.where) == ("CC-BY-SA-4.0", "page", "header")
+    terms = {"Link": '<https://x.org/t>; rel="license"; type="application/rsl+xml"'}
+    assert answer(page(), terms) is None
+
+
+def test_bytes_and_trees_are_read_alike():
+    html = GRANTED["footer"]
+    assert html_licence(html) == html_licence(html.encode()) == html_licence(HTMLTree.parse(html))
+    assert html_licence(b"\xff\xfe<a rel=license href=" + BY_SA.encode() + b">\xff").id
+
+
+@given(st.text(max_size=200), st.text(max_size=80))
+def test_any_page_may_come(text, words):
+    html = f"<div class='{words}'>creative commons {text}<a rel=license href='{words}'>{text}"
+    found = html_licence(html, {"link": words})
+    assert 0 <= found.confidence <= 1
+    assert isinstance(opt_outs(html, {"x-robots-tag": words}), list)
+
+
+@pytest.mark.parametrize(
+    ("text", "licence", "scope"),
+    [
+        ("# SPDX-License-Identifier: MIT\nimport x", "MIT", "page"),
+        ("/* SPDX-License-Identifier: gpl-2.0-or-later */", "GPL-2.0-or-later", "page"),
+        ("// SPDX-License-Identifier: (MIT or Apache-2.0)", "(MIT OR Apache-2.0)", "page"),
+        (
+            "<!-- SPDX-License-Identifier: GPL-2.0-only WITH Classpath-exception-2.0 -->",
+            "GPL-2.0-only WITH Classpath-exception-2.0",
+            "page",
+        ),
+        ("# SPDX-License-Identifier: as you like", None, "unclear"),
+        ("Licensed under the MIT License.", None, None),
+        ("x" * 5000 + "\n# SPDX-License-Identifier: MIT", None, None),
+        ("", None, None),
+    ],
+)
+def test_source_files(text, licence, scope):
+    found = text_licence(text)
+    assert (found.id, found.scope) == (licence, scope)
+
+
+@pytest.mark.parametrize(
+    ("head", "headers", "signals"),
+    [
+        ('<meta name="robots" content="noai, noimageai">', {}, ["noai", "noimageai"]),
+        ('<META NAME="Robots" CONTENT="NOINDEX,NoAI">', {}, ["noai", "noindex"]),
+        ('<meta name="robots" content="none">', {}, ["noindex"]),
+        ('<meta name="googlebot" content="noindex">', {}, []),
+        ('<meta name="GPTBot" content="noai">', {}, ["noai"]),
+        ('<meta name="description" content="noai">', {}, []),
+        ('<meta name="tdm-reservation" content="1">', {}, ["tdm-reservation"]),
+        ('<meta name="tdm-reservation" content="0">', {}, []),
+        ('<meta name="tdm-reservation" content="yes">', {}, ["tdm-reservation"]),
+        ("", {"X-Robots-Tag": "noai"}, ["noai"]),
+        ("", {"x-robots-tag": "otherbot: noindex, noai"}, ["noai"]),
+        ("", {"X-Robots-Tag": "unavailable_after: 1 Jan 2030, noindex"}, ["noindex"]),
+        ("", {"TDM-Reservation": "1"}, ["tdm-reservation"]),
+        ("", {"tdm-reservation": "0"}, []),
+        ("", {"Content-Usage": "train-ai=n, search=y"}, ["content-usage"]),
+        ("", {"Content-Usage": "train-ai=y"}, []),
+        ('<link rel="license" type="application/rsl+xml" href="/l.xml">', {}, ["rsl"]),
+        ("", {"Link": '</l.xml>; rel="license"; type="application/rsl+xml"'}, ["rsl"]),
+        ("", {}, []),
+    ],
+)
+def test_opt_outs(head, headers, signals):
+    html = page(head=head)
+    assert opt_outs(html, headers) == signals
+    assert opt_outs(html.encode(), headers) == signals
+    assert opt_outs(HTMLTree.parse(html), headers) == signals

@@ -1,0 +1,163 @@
+"""A whole study on a small real run: resumable, held-out texts apart, and a report at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import ray
+import yaml
+
+from catalogs.errors import UserError
+from catalogs.ledger import Ledger
+from mixing.study import run_study
+from pipeline.recipe import load_recipe
+from pipeline.run import run
+from pipeline.schedule import Settings, start_ray
+from tests.inputs import write_recipe
+
+SETTINGS = Settings(workers=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    start_ray(SETTINGS)
+    yield
+    ray.shutdown()
+
+
+def texts(folder):
+    """Three kinds of text that differ: Python code, its prose, and licences."""
+    library = Path(os.__file__).parent
+    modules = sorted(path for path in library.glob("*.py") if 8_000 < path.stat().st_size < 40_000)
+    code = [path.read_text("utf-8", "replace") for path in modules[:60]]
+    words = ("about", "this", "that", "which", "when", "value")
+    prose = [
+        "\n".join(line for line in text.splitlines() if any(f" {word} " in line for word in words))
+        for text in code
+    ]
+    numbers = [
+        "\n".join(f"{n} times {k} is {n * k}." for n in range(start, start + 60) for k in range(9))
+        for start in range(0, 3000, 75)
+    ]
+    for name, rows in {"code": code, "prose": prose, "numbers": numbers}.items():
+        lines = [json.dumps({"text": text, "path": f"{name}/{n}"}) for n, text in enumerate(rows)]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    options = {"uri_field": "path"}
+    return {
+        name: {"reader": "jsonl", "paths": f"{name}.jsonl", "options": options}
+        for name in ("code", "prose", "numbers")
+    }
+
+
+STUDY = {
+    "name": "small",
+    "run": "run",
+    "out": "study",
+    "domains": {name: f"source = '{name}'" for name in ("code", "prose", "numbers")},
+    "tokens": "2M",
+    "proxy": {"model": "0.1M", "tokens": 20_000, "vocab": 512, "context": 32, "batch": 8},
+    "evaluation": {"holdout_bytes": "20K"},
+    "swarm": {"mixes": 8, "repeats": 1},
+    "constraints": {"max_epochs": 40},
+    "confirm": {"seeds": 2},
+    "draws": 20,
+}
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    recipe = write_recipe(folder, texts(folder), dedup={"fuzzy": False})
+    run(load_recipe(str(recipe)), SETTINGS)
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    return folder, run_study(str(folder / "study.yaml"), SETTINGS)
+
+
+def commits(folder):
+    ledger = Ledger(str(folder / "study"))
+    return {
+        (row.step, row.shard): os.stat(ledger.path(row.step, row.shard)).st_mtime_ns
+        for row in ledger.rows()
+    }
+
+
+def test_the_report_stands_and_the_mixture_adds_up(studied):
+    folder, result = studied
+    page = Path(result.report).read_text()
+    assert page.startswith(("<!DOCTYPE html>", "<!doctype html>"))
+    assert "http://" not in page.split("</style>")[-1].replace("http://www.w3.org", "")
+    answer = json.loads((folder / "study" / "answer.json").read_text())
+    for shares in answer["mixes"].values():
+        assert sum(shares) == pytest.approx(1)
+    for share, epochs in zip(
+        answer["mixes"]["recommended"], answer["epochs"]["recommended"], strict=True
+    ):
+        assert share >= 0
+        assert epochs <= 40 * 1.001
+    assert answer["mixes"]["recommended"] != answer["mixes"]["natural"]
+    assert result.summary.strip()
+
+
+def test_no_held_out_document_is_trained_on(studied):
+    folder, _ = studied
+    for pool in (folder / "study" / "pool").glob("*.parquet"):
+        table = pq.read_table(pool)
+        held = table.filter(table["held"])
+        trained = table.filter([not value for value in table["held"].to_pylist()])
+        assert len(held)
+        assert len(trained)
+        assert not set(held["id"].to_pylist()) & set(trained["id"].to_pylist())
+
+
+def test_proxies_learn_what_they_are_given(studied):
+    folder, _ = studied
+    runs = [json.loads(path.read_text()) for path in (folder / "study" / "train").glob("*.json")]
+    assert len(runs) == 8 + 2
+    best = max(runs, key=lambda run: run["mix"].get("numbers", 0))
+    worst = min(runs, key=lambda run: run["mix"].get("numbers", 0))
+    assert best["scores"]["numbers"]["bpb"] < worst["scores"]["numbers"]["bpb"]
+
+
+def test_running_again_trains_nothing(studied):
+    folder, _ = studied
+    before = commits(folder)
+    again = run_study(str(folder / "study.yaml"), SETTINGS)
+    assert again.done == 0
+    assert commits(folder) == before
+
+
+def test_another_weighting_retrains_no_proxy_of_the_swarm(studied):
+    folder, _ = studied
+    before = commits(folder)
+    weighted = {**STUDY, "evaluation": {"holdout_bytes": "20K", "weights": {"code": 3}}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(weighted))
+    run_study(str(folder / "study.yaml"), SETTINGS)
+    after = commits(folder)
+    redone = {step for (step, shard) in after if after[step, shard] != before.get((step, shard))}
+    assert redone <= {"answer", "confirm", "report"}
+    assert "answer" in redone
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"domains": {"a": "sourc = 'code'", "b": "true"}}, "domains.a"),
+        ({"domains": {"a": "source = 'none'", "b": "true"}}, "domains.a"),
+        ({"run": "nowhere"}, "not a run folder"),
+        ({"proxi": {}}, "did you mean 'proxy'?"),
+        ({"proxy": {"model": "0.2M"}}, "proxy.model"),
+        ({"constraints": {"caps": {"cod": 0.1}}}, "did you mean 'code'?"),
+        ({"tokens": "many"}, "tokens"),
+    ],
+)
+def test_a_mistake_in_a_study_is_told(studied, tmp_path, change, told):
+    folder, _ = studied
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({**STUDY, "root": str(folder), **change}))
+    with pytest.raises(UserError) as error:
+        run_study(str(path), SETTINGS)
+    assert told in str(error.value)
