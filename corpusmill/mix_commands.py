@@ -33,10 +33,11 @@ def run(
     Example: corpusmill mix run recipes/demo-mix.yaml
     """
     from mixing.study import run_study
-
     from pipeline.progress import Progress
     from pipeline.schedule import Settings
 
     result = run_study(study, Settings(workers=workers, address=address), Progress(progress))
     output.print(result.summary, markup=False)
+    if not result.done:
+        output.print(f"nothing to do: all {result.skipped} parts were already committed")
     output.print(f"mixture report: {result.report}", soft_wrap=True)

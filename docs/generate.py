@@ -1,7 +1,7 @@
 """Write the reference pages that are made from the code: ``python docs/generate.py``.
 
-`docs/recipe.md` comes from the recipe's model, `docs/documents.md` from the Arrow schemas and the
-catalogue's views. A test fails when they are not current.
+`docs/recipe.md` and `docs/study.md` come from the models of these files, `docs/documents.md` from
+the Arrow schemas and the catalogue's views. A test fails when they are not current.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from catalogs import catalog
+from mixing.study_file import Study
 from pipeline.documents import DOCUMENTS, QUARANTINE, VERDICT
 from pipeline.recipe import Recipe
 from pipeline.records import ERRORS, REJECTS
@@ -44,6 +45,27 @@ Changing a field re-does exactly the steps that depend on it. `out`, `limits.bat
 `limits.buffer_mb`, `limits.stall_seconds` and `limits.attempts` change no output.
 """
 
+STUDY_INTRO = """# The study
+
+A study is one YAML file; `corpusmill mix run STUDY` checks every field before it does any work.
+Domains are SQL predicates over the view `documents` of a finished run; only documents in `corpus/`
+count, and the first domain whose predicate holds gets the document. Numbers of tokens and bytes may
+be written `500K`, `4M`, `2B`, `1.5T`. A ratio is always a share of training tokens.
+
+```yaml
+name: small
+run: ../runs/demo
+out: ../runs/small-mix
+domains:
+  web: source = 'web' and language = 'en'
+  code: source = 'code'
+tokens: 4M
+```
+
+What each step means and which laws are fitted is told in [mixing.md](mixing.md); the proxies in
+[proxies.md](proxies.md).
+"""
+
 DOCUMENTS_INTRO = """# Documents, and the tables of the catalogue
 
 Identity is content: `id` hashes the text alone, so exact copies share it; `row_id` names one copy.
@@ -57,7 +79,17 @@ Shards are sorted by `(id, row_id)`. Attribute files of later steps
 
 def recipe_page() -> str:
     """The recipe reference as Markdown."""
-    parts = [RECIPE_INTRO]
+    return model_page(Recipe, RECIPE_INTRO)
+
+
+def study_page() -> str:
+    """The reference of study files as Markdown."""
+    return model_page(Study, STUDY_INTRO)
+
+
+def model_page(root: type[BaseModel], intro: str) -> str:
+    """Tables of the fields of a model and of those nested in it."""
+    parts = [intro]
     done: set[type] = set()
 
     def section(model: type[BaseModel], title: str) -> None:
@@ -78,7 +110,7 @@ def recipe_page() -> str:
         for inner, name in nested:
             section(inner, f"`{name}`" if title == "The whole file" else f"{title} › `{name}`")
 
-    section(Recipe, "The whole file")
+    section(root, "The whole file")
     return "\n".join(parts)
 
 
@@ -164,7 +196,7 @@ def _models(annotation: object) -> list[type[BaseModel]]:
     return [model for part in typing.get_args(annotation) for model in _models(part)]
 
 
-PAGES = {"recipe.md": recipe_page, "documents.md": documents_page}
+PAGES = {"recipe.md": recipe_page, "study.md": study_page, "documents.md": documents_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -100,7 +100,7 @@ class Study(Strict):
     root: str | None = Field(None, description="folder that paths are relative to")
     domains: dict[Name, str] = Field(
         min_length=2,
-        description="name -> SQL predicate over the view corpus; the first that holds counts",
+        description="name -> SQL predicate over the view documents; the first that holds counts",
     )
     tokens: Count = Field(description="tokens of the training run that the mix is for")
     proxy: Proxy = Proxy()
