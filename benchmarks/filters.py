@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 from filters import features, judge, load_preset
 
 PRESETS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
+WARM_UP = "the x): has [1] marks, and\n{all} the kernels of it."
 PACKAGES = ("datatrove", "spacy", "numba", "numpy", "pyarrow")
 
 
@@ -63,7 +64,7 @@ def main() -> None:
 
     modes = ("default", "spacy") if arguments.words == "both" else (arguments.words,)
     for words in modes:
-        seconds, _ = clock(lambda mode=words: judge_here(column[:1], mode))
+        seconds, _ = clock(lambda mode=words: judge_here(pa.array([WARM_UP]), mode))
         print(f"corpusmill, {words} words: compile or load {seconds:.1f} CPU s")
         for name in ("first pass", "second pass"):
             seconds, ours = clock(lambda mode=words: judge_here(column, mode))

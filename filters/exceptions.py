@@ -125,71 +125,83 @@ def join_exceptions(data, lexicon, poly, starts, ends, first, n, matches):
 
     As spaCy's matcher does it: all exceptions that words make up are found, blanks between them
     left aside; where they overlap the longest counts, then the leftmost; and those that count are
-    joined unless there is a blank in them. Returns the new number of words, or -1 if matches
-    (int32, rows of 4, working space) is too short.
+    joined unless there is a blank in them. Returns the new number of words, and whether matches
+    (int32, rows of 4, working space) was long enough for every cluster of overlapping ones; words
+    of a longer cluster are left as they are.
     """
-    total = 0
-    cluster = 0
-    reach = first
-    for i in range(first, n - 1):
-        if i >= reach:
-            choose(matches, cluster, total)
-            cluster = total
-        if lexicon[STARTS + data[starts[i]]] == 0:
-            continue
-        j, slot = next_joined(data, lexicon, poly, starts, ends, i, i + 1, n, False)
-        while slot >= 0:
-            if total == len(matches):
-                return -1
-            matches[total, 0], matches[total, 1], matches[total, 2] = i, j, slot
-            matches[total, 3] = 0
-            total += 1
-            reach = max(reach, j)
-            j, slot = next_joined(data, lexicon, poly, starts, ends, i, j, n, False)
-    choose(matches, cluster, total)
     out = first
     i = first
-    moved = 0  # words have moved right by so many places
-    for m in range(total):
-        begin = np.int64(matches[m, 0]) + moved
-        end = np.int64(matches[m, 1]) + moved
-        if not matches[m, 3] or has_gap(starts, ends, begin, end):
-            continue
-        while i < begin:
+    complete = True
+    while i < n:
+        total, reach = overlapping(data, lexicon, poly, starts, ends, i, n, matches)
+        if total > len(matches):
+            complete = False
+            total = 0
+        choose(matches, total)
+        moved = 0  # words have moved right by so many places
+        for m in range(total):
+            begin, end = matches[m, 0] + moved, matches[m, 1] + moved
+            if not matches[m, 3] or has_gap(starts, ends, begin, end):
+                continue
+            while i < begin:
+                starts[out], ends[out] = starts[i], ends[i]
+                out += 1
+                i += 1
+            left, right = np.int64(starts[begin]), np.int64(ends[end - 1])
+            # The two words of "°C." become three: make room.
+            room = out + count_pieces(matches[m, 2], lexicon) - end
+            if room > 0:
+                for k in range(n - 1, end - 1, -1):
+                    starts[k + room], ends[k + room] = starts[k], ends[k]
+                n += room
+                end += room
+                moved += room
+            out = put(data, left, right, lexicon, poly, starts, ends, out)
+            i = end
+        while i < reach + moved:
             starts[out], ends[out] = starts[i], ends[i]
             out += 1
             i += 1
-        left, right = np.int64(starts[begin]), np.int64(ends[end - 1])
-        # The two words of "°C." become three: make room.
-        room = out + count_pieces(matches[m, 2], lexicon) - end
-        if room > 0:
-            for k in range(n - 1, end - 1, -1):
-                starts[k + room], ends[k + room] = starts[k], ends[k]
-            n += room
-            end += room
-            moved += room
-        out = put(data, left, right, lexicon, poly, starts, ends, out)
-        i = end
-    while i < n:
-        starts[out], ends[out] = starts[i], ends[i]
-        out += 1
-        i += 1
-    return out
+    return out, complete
 
 
 @inner
-def choose(matches, first, stop):
-    """Of overlapping matches first..stop mark those that count in column 3 (1; others stay 0).
+def overlapping(data, lexicon, poly, starts, ends, first, n, matches):
+    """List the cluster of overlapping exceptions that begins at word ``first``, if one does.
+
+    Rows of matches: first word, end, slot, 0. Returns how many there are (one more than fit, if
+    they do not fit) and the end of the cluster, which is first + 1 if there are none.
+    """
+    total = 0
+    reach = first + 1
+    i = first
+    while i < reach and i < n - 1:
+        if lexicon[STARTS + data[starts[i]]]:
+            j, slot = next_joined(data, lexicon, poly, starts, ends, i, i + 1, n, False)
+            while slot >= 0:
+                if total < len(matches):
+                    matches[total, 0], matches[total, 1] = i, j
+                    matches[total, 2], matches[total, 3] = slot, 0
+                total = min(total + 1, len(matches) + 1)
+                reach = max(reach, j)
+                j, slot = next_joined(data, lexicon, poly, starts, ends, i, j, n, False)
+        i += 1
+    return total, reach
+
+
+@inner
+def choose(matches, total):
+    """Of overlapping matches mark those that count in column 3 (1; others stay 0).
 
     The longest goes first, of equally long ones the leftmost; a match counts if its two ends are
     free, and takes its words whether it counts or not.
     """
-    if stop - first == 1:
-        matches[first, 3] = 1
+    if total == 1:
+        matches[0, 3] = 1
         return
-    for _ in range(first, stop):
+    for _ in range(total):
         best = -1
-        for m in range(first, stop):
+        for m in range(total):
             longer = best < 0 or (
                 matches[m, 1] - matches[m, 0] > matches[best, 1] - matches[best, 0]
             )
@@ -197,14 +209,14 @@ def choose(matches, first, stop):
                 best = m
         left, right = matches[best, 0], matches[best, 1]
         free = 1
-        for m in range(first, stop):
+        for m in range(total):
             if matches[m, 3] != 0:
                 if matches[m, 0] <= left < matches[m, 1]:
                     free = 2
                 if matches[m, 0] <= right - 1 < matches[m, 1]:
                     free = 2
         matches[best, 3] = free
-    for m in range(first, stop):
+    for m in range(total):
         matches[m, 3] = matches[m, 3] == 1
 
 

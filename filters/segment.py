@@ -13,8 +13,8 @@ from filters.words import WordRules, find_words, join_words, word_rules
 BLOCK_BYTES = 1 << 21
 """Texts are worked on in blocks of about so many bytes, which keeps working space in the cache
 and bounded; a longer text is a block of its own."""
-_MATCHES = 1024
-"""Exceptions that one stretch of text may be made up of, at most."""
+_MATCHES = 512
+"""Overlapping exceptions that are told apart, at most; text has two or three."""
 
 
 class Words(NamedTuple):
@@ -49,7 +49,7 @@ def segment_words(
     """Words of all texts by the default rules (see the module ``words``), or by others.
 
     texts must begin at offset 0 and hold less than 2 GiB. unsure (bool, one a text) is set for
-    texts with more exceptions in one stretch than the kernel can join.
+    texts with more overlapping exceptions than the kernel tells apart.
     """
     size = int(texts.offsets[-1])
     rules = rules or word_rules()

@@ -1,7 +1,7 @@
 """The exact mode: words and sentences as spaCy's English tokenizer cuts them.
 
-The kernel of the module ``words`` does the work, with spaCy's own character classes. A text too
-full of emoticons for its working space is given to spaCy itself. Should the installed spaCy not
+The kernel of the module ``words`` does the work, with spaCy's own character classes. A text with
+hundreds of overlapping emoticons is given to spaCy itself. Should the installed spaCy not
 be of the version whose rules the kernel knows, all texts are.
 
 spaCy is imported when this mode is first used and only then. One difference from datatrove is

@@ -140,7 +140,7 @@ def join_words(
 
     The output arrays need half as much room again as there are words. counts is brought up to
     date. unsure[k] is set if matches (int32, rows of 4, working space) was too short for some
-    stretch of text k, whose exceptions stay as they are. Returns the number of words.
+    cluster of overlapping exceptions in text k. Returns the number of words.
 
     This is a kernel of its own to keep it out of the hot loop of ``find_words``.
     """
@@ -167,13 +167,10 @@ def join_words(
                 if start - end > 1 or (start > end and data[end] != 0x20):
                     break
             if any_joined(data, lexicon, poly, out_starts, out_ends, stretch, n):
-                joined = join_exceptions(
+                n, complete = join_exceptions(
                     data, lexicon, poly, out_starts, out_ends, stretch, n, matches
                 )
-                if joined < 0:
-                    unsure[k] = True
-                else:
-                    n = joined
+                unsure[k] |= not complete
         counts[k] = n - first
     return n
 

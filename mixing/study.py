@@ -222,6 +222,7 @@ class _Runner:
             "batch": proxy.batch,
             "context": proxy.context,
             "lr": proxy.lr,
+            "warmup": proxy.warmup,
             "checkpoints": 4,
         }
         names = [domain.name for domain in self.domains]

@@ -48,8 +48,11 @@ class Proxy(Strict):
     vocab: int = Field(2048, ge=257, description="ids of the BPE trained on the pool")
     tokenizer: str | None = Field(None, description="a tokenizer.json to use instead, or 'bytes'")
     context: int = Field(64, ge=8, description="tokens per sequence")
-    batch: int = Field(16, ge=1, description="sequences per step")
+    batch: int = Field(8, ge=1, description="sequences per step")
     lr: float | None = Field(None, gt=0, description="peak learning rate; default 0.5 / width")
+    warmup: float = Field(
+        0.15, ge=0, lt=1, description="share of the steps in which the rate rises; less is noisier"
+    )
     match_repetition: bool = Field(
         True, description="subsample domains so that a proxy repeats what the target would"
     )

@@ -18,7 +18,8 @@ class Job:
 
     `run` is called in a worker as ``run(job)``, must commit through `Work` and return the ledger
     row. `arguments` carries paths and settings, never documents. `memory_mb` is what the scheduler
-    reserves at the first try.
+    reserves once its worker died, and twice that after another death. Heavy jobs (`weight`, such as
+    bytes of input) are started first, so that none is left alone at the end.
     """
 
     root: str
@@ -31,6 +32,7 @@ class Job:
     source: str = ""
     code: str = ""
     memory_mb: int = 0
+    weight: int = 0
     attempt: int = 1
 
     @property

@@ -71,6 +71,7 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
                 source=source,
                 code=code,
                 memory_mb=recipe.limits.pdf_memory_mb,
+                weight=int(print_of_input.split(":")[0]),
             )
         )
     return jobs

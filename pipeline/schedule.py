@@ -75,6 +75,7 @@ def run_jobs(jobs: Iterable[Job], settings: Settings, progress: Progress) -> Out
             outcome.rows[job.key] = row
             outcome.skipped += 1
     if pending:
+        pending.sort(key=lambda job: -job.weight)
         with progress.step(pending[0].step, len(pending), outcome.skipped) as advance:
             for row in _Driver(settings).run(pending):
                 outcome.rows[row.step, row.shard] = row
@@ -114,8 +115,8 @@ class _Driver:
             raise RunError("\n".join(self.failures))
 
     def _submit(self, job: Job):
-        # after a second crash a job reserves twice the memory, so that less runs beside it
-        memory = job.memory_mb * (2 if job.attempt > 2 else 1) << 20
+        # a job whose worker died reserves memory, then twice as much, so that less runs beside it
+        memory = job.memory_mb * min(job.attempt - 1, 2) << 20
         options = {"num_cpus": 1, "max_retries": 0, "name": f"{job.step} {job.shard}"}
         if memory:
             options["memory"] = min(memory, int(self.ray.cluster_resources().get("memory", memory)))
