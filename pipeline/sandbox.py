@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 HEADER = struct.Struct("<Q")
+BROKEN_INSTALL = "broken_install"
 START_SECONDS = 120.0  # a child that cannot import its function by then is broken
 
 
@@ -104,6 +105,8 @@ class Sandbox:
             self._child.kill()
             self._stop()
             return Outcome(error="time_limit", detail=f"no answer after {seconds * 10 + 30:g} s")
+        if outcome.error == BROKEN_INSTALL:
+            raise RuntimeError(f"the installation is broken: {outcome.detail}")
         if outcome.error == "memory_limit":
             self._stop()
         return outcome

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 
-from pipeline.sandbox import Outcome, _receive, _send
+from pipeline.sandbox import BROKEN_INSTALL, Outcome, _receive, _send
 
 PR_SET_PDEATHSIG = 1
 FOREVER = 10.0 * 365 * 86400
@@ -57,6 +57,8 @@ def serve(name: str, memory_mb: int) -> None:
         signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
             outcome = Outcome(value=call(item))
+        except ImportError as error:  # the installation is broken, not the document
+            outcome = Outcome(error=BROKEN_INSTALL, detail=_line(error))
         except MemoryError as error:
             outcome = Outcome(error="memory_limit", detail=f"over {memory_mb} MiB {error}".strip())
         except RecursionError as error:

@@ -33,6 +33,8 @@ def misbehave(item):
             return "quiet"
         case "raise":
             raise ValueError("first line\nsecond line")
+        case "import":
+            import nothing_of_that_name  # noqa: F401
         case "recurse":
             return misbehave(item)
         case "needs more":
@@ -66,6 +68,11 @@ def test_each_way_to_fail_costs_one_document_and_names_its_reason(box, item, err
     assert outcome.detail
     assert "\n" not in outcome.detail
     assert box.call("after").value == "after"
+
+
+def test_a_broken_installation_is_not_blamed_on_the_document(box):
+    with pytest.raises(RuntimeError, match="nothing_of_that_name"):
+        box.call("import")
 
 
 def test_what_parsers_print_does_not_mix_with_answers(box):
