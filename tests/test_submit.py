@@ -74,7 +74,7 @@ def corpusmill(*arguments, environment=None):
         [sys.executable, "-m", "corpusmill", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=550,
         cwd=ROOT,
         env=environment or ENVIRONMENT,
     )
@@ -92,6 +92,7 @@ def demo_recipe(folder):
     return path
 
 
+@pytest.mark.timeout(600)
 def test_the_submitted_demo_runs_and_its_result_answers_sql(head, tmp_path):
     run = tmp_path / "run"
     process = corpusmill("submit", demo_recipe(tmp_path), "--address", head, "--out", run)
@@ -113,6 +114,7 @@ def test_the_exit_status_of_a_failed_job_comes_back(head, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_whole_demo_runs_as_a_job(head, tmp_path):
     process = corpusmill(
         *("submit", ROOT / "recipes/demo.yaml", "--address", head, "--out", tmp_path / "demo")
