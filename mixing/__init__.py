@@ -12,6 +12,7 @@ from mixing.power_law import PowerLaw, PowerLawPerDomain
 from mixing.shares import exact, natural, uniform, unimax
 from mixing.simple_laws import LogLinear, SquareRootLinear
 from mixing.solve import Objective, Solution, solve, solve_many, tolerance_region
+from mixing.surface import Surface, fit_surface
 from mixing.swarm import Swarm, default_mixes, design_swarm
 from mixing.validation import ChosenLaw, FixedLaw, choose, cross_validate, make_folds, score
 
@@ -30,6 +31,7 @@ __all__ = [
     "PowerLawPerDomain",
     "Solution",
     "SquareRootLinear",
+    "Surface",
     "Swarm",
     "bootstrap_laws",
     "choose",
@@ -37,6 +39,7 @@ __all__ = [
     "default_mixes",
     "design_swarm",
     "exact",
+    "fit_surface",
     "interval",
     "make_feasible",
     "make_folds",

@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from mixing.bootstrap import bootstrap_laws, interval
+from mixing.bootstrap import interval
 from mixing.domains import Domain
 from mixing.feasible import make_feasible
 from mixing.laws import LAWS, make_law
 from mixing.shares import exact, natural, uniform, unimax
 from mixing.solve import Objective, solve, solve_many, tolerance_region
 from mixing.study_file import Study
+from mixing.surface import fit_surface
 from mixing.swarm import Swarm
-from mixing.validation import FixedLaw, choose, cross_validate, make_folds, score
+from mixing.validation import FixedLaw, cross_validate, make_folds, score
 
 SUPPORT = 1.2  # a law is trusted up to this multiple of the largest share sampled
 LEVEL = 0.9
-PREFERRED = "power-per-domain"
-OTHER = "power"  # the law of half of the bootstrap, so that intervals hold the choice of a law
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class Fit:
         Losses and out-of-fold predictions of the law used, BPB, (runs, tasks).
     noise
         Standard deviation between seeds of one mix, BPB, by task; nan without repeats.
+    focused
+        Whether good mixes count more in the fit, as cross-validation prefers it.
     """
 
     scores: dict[str, dict[str, float]]
@@ -47,6 +48,7 @@ class Fit:
     measured: list[list[float]]
     predicted: list[list[float]]
     noise: list[float]
+    focused: bool
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,8 @@ def find_answer(
     noise = _noise(swarm, Y)
     folds = make_folds(P, 5, study.seed)
     predictions = cross_validate([make_law(name) for name in LAWS if _plain(name)], P, Y, folds)
-    convex = {name: out for name, out in predictions.items() if LAWS[name].convex}
-    choice = choose(Y, convex, PREFERRED)
-    law = FixedLaw(choice).fit(P, Y)
-    unseen = np.column_stack([convex[name][:, task] for task, name in enumerate(choice)])
+    surface = fit_surface(P, Y, weights, folds, predictions)
+    law, choice, unseen = surface.law, surface.law.choice, surface.unseen
     # what is minimised is what is reported: the weighted mean in bits per byte
     objective = Objective(law, weights, np.ones(len(names)))
     limits = study.constraints
@@ -139,10 +139,7 @@ def find_answer(
         support=np.minimum(1.0, SUPPORT * P.max(0)),
     )
     best = solve(objective, feasible, starts=[P[np.argmin(Y @ weights)]])
-    half = study.draws // 2
-    drawn = bootstrap_laws(law, P, Y, unseen, study.draws - half, study.seed)
-    other = FixedLaw([OTHER] * len(names)).fit(P, Y)
-    drawn += bootstrap_laws(other, P, Y, convex[OTHER], half, study.seed)
+    drawn = surface.draw(study.draws, study.seed)
     optima = solve_many([replace(objective, law=one) for one in drawn], feasible, best.shares)
     low, high = interval(optima, LEVEL)
     slack = float(np.nan_to_num(_noise(swarm, (Y @ weights)[:, None])[0], nan=0.0))
@@ -183,6 +180,7 @@ def find_answer(
             measured=Y.tolist(),
             predicted=unseen.tolist(),
             noise=noise.tolist(),
+            focused=surface.weight is not None,
         ),
         swarm={
             "shares": P.tolist(),

@@ -85,18 +85,23 @@ def score(Y: np.ndarray, predicted: np.ndarray) -> Scores:
 
 
 def choose(
-    Y: np.ndarray, predictions: dict[str, np.ndarray], preferred: str = "average"
+    Y: np.ndarray,
+    predictions: dict[str, np.ndarray],
+    preferred: str = "average",
+    weight: np.ndarray | None = None,
 ) -> list[str]:
     """The law to trust for each task.
 
     It is the preferred one, unless another's squared errors are less by more than a standard error
-    of the difference: with few runs the best of many scores is partly luck.
+    of the difference: with few runs the best of many scores is partly luck. Runs count by `weight`,
+    (runs,).
     """
     chosen = []
     for task in range(Y.shape[1]):
         y = Y[:, task]
         ok = np.isfinite(y)
-        errors = {name: (f[ok, task] - y[ok]) ** 2 for name, f in predictions.items()}
+        share = 1.0 if weight is None else weight[ok] / weight[ok].mean()
+        errors = {name: share * (f[ok, task] - y[ok]) ** 2 for name, f in predictions.items()}
         best = min(errors, key=lambda name: errors[name].mean())
         difference = errors[preferred] - errors[best]
         margin = _CLEARLY * difference.std() / np.sqrt(max(1, ok.sum()))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalogs import storage
 from catalogs.ledger import Row
@@ -164,8 +165,8 @@ class Mill:
         failures += untaggable
         kept, judged = self.tagger.judge(tagged)
         if len(kept):
-            self.stats["text_bytes"] += pa.compute.sum(kept["n_bytes"]).as_py()
-            self.stats["tokens"] += pa.compute.sum(kept["n_tokens"]).as_py()
+            self.stats["text_bytes"] += pc.sum(kept["n_bytes"]).as_py()
+            self.stats["tokens"] += pc.sum(kept["n_tokens"]).as_py()
             self.documents.append(kept)
         self._reject(judged)
         self._reject(to_table(rejects, REJECTED))

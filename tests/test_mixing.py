@@ -316,6 +316,23 @@ def test_the_preferred_law_stays_unless_another_is_clearly_better():
     assert fixed.convex and np.allclose(fixed.predict(swarm.shares), law.predict(swarm.shares))
 
 
+def test_good_mixes_count_more_only_where_the_law_is_wrong():
+    weights = np.full(5, 0.2)
+    _, _, swarm, losses = planted(6, noise=0.002)
+    folds = mixing.make_folds(swarm.shares)
+    right = mixing.fit_surface(swarm.shares, losses, weights, folds)
+    assert right.weight is None
+    bent = losses + 2.0 * swarm.shares.max(1, keepdims=True) ** 3  # no sum of powers bends so
+    wrong = mixing.fit_surface(swarm.shares, bent, weights, folds)
+    assert wrong.weight is not None and wrong.weight.argmax() == (bent @ weights).argmin()
+    good = bent @ weights <= np.median(bent @ weights)
+    plain = mixing.FixedLaw(wrong.law.choice).fit(swarm.shares, bent).predict(swarm.shares)
+    error = np.abs(wrong.law.predict(swarm.shares) - bent)[good].mean()
+    assert error < np.abs(plain - bent)[good].mean()
+    drawn = wrong.draw(5, 0)
+    assert [law.choice for law in drawn[3:]] == [["power"] * 5] * 2
+
+
 # solve ----------------------------------------------------------------------------------------
 
 
