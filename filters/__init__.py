@@ -15,6 +15,7 @@ from typing import Any
 
 _FACE = {
     "FEATURES": "feature_list",
+    "HtmlPage": "dom",
     "LanguageIdentifier": "language",
     "Licence": "licence",
     "Preset": "verdict",

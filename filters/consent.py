@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from resiliparse.parse.html import HTMLTree
 
-from filters.dom import parse, select
+from filters.dom import HtmlPage, select
 
 NOAI = ("noai", "noimageai", "noml")
 """Community directives against training, in robots fields (DeviantArt 2022 and followers)."""
@@ -15,14 +15,18 @@ SIGNALS = (*NOAI, "tdm-reservation", "content-usage", "rsl", "noindex")
 """All signals that :func:`opt_outs` tells, in its order. ``noindex`` is about search engines, no
 opt-out of training: it is told so that a recipe can decide."""
 
-_HINT = re.compile(rb"no(?:ai|imageai|ml|index)\b|tdm-reservation|rsl\+xml|\bnone\b", re.IGNORECASE)
+_META = re.compile(rb"<meta(?>[^>\"']++|\"[^\"]*+\"?|'[^']*+'?)*+")
+"""A meta element up to its end, of a page in lower case; never tries a byte twice."""
+_HINT = re.compile(rb"no(?:ai|imageai|ml|index|ne)\b|tdm-reservation")
 _ROBOTS = re.compile(r"robots|bot|crawler|spider|slurp", re.IGNORECASE)
 _VALUED = re.compile(r"unavailable_after|max-")
 """Directives that have a value after a colon, so that the colon ends no agent's name."""
 _REFUSED_USE = re.compile(r"(?:train-ai|ai|bots|train-genai|genai)\s*=\s*n\b", re.IGNORECASE)
 
 
-def opt_outs(page: str | bytes | HTMLTree, headers: Mapping[str, str] | None = None) -> list[str]:
+def opt_outs(
+    page: str | bytes | HtmlPage | HTMLTree, headers: Mapping[str, str] | None = None
+) -> list[str]:
     """Which of SIGNALS a page carries, in their order.
 
     - ``noai``, ``noimageai``, ``noml``, ``noindex``: ``<meta name=robots>`` (or the name of a
@@ -46,10 +50,12 @@ def opt_outs(page: str | bytes | HTMLTree, headers: Mapping[str, str] | None = N
             found.add("content-usage")
         elif name == "link" and "rsl+xml" in value.lower():
             found.add("rsl")
-    if isinstance(page, str):
-        page = page.encode("utf-8", "replace")
-    if not isinstance(page, bytes) or _HINT.search(page):
-        found |= _page_signals(parse(page))
+    if isinstance(page, HTMLTree):
+        found |= _page_signals(page)
+    else:
+        page = page if isinstance(page, HtmlPage) else HtmlPage(page)
+        if b"rsl+xml" in page.lower or any(map(_HINT.search, _META.findall(page.lower))):
+            found |= _page_signals(page.tree)
     return [signal for signal in SIGNALS if signal in found]
 
 

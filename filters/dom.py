@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 from resiliparse.parse.html import HTMLTree
@@ -14,13 +15,27 @@ _MOST_NODES = 2000
 """How many nodes below one node are walked at most: enough for a block of text."""
 
 
-def parse(page: str | bytes | HTMLTree) -> HTMLTree:
-    """The tree of a page; bytes are read as UTF-8, broken ones replaced."""
-    if isinstance(page, HTMLTree):
-        return page
-    if isinstance(page, str):
-        page = page.encode("utf-8", "replace")
-    return HTMLTree.parse_from_bytes(page, "utf-8", "replace")
+class HtmlPage:
+    """A page to search, and its tree once that is needed: most pages need none.
+
+    ``html`` is the text, or bytes that are read as UTF-8, broken ones replaced; ``tree`` gives a
+    tree of the page that somebody else has, or may need as well.
+    """
+
+    def __init__(self, html: str | bytes, tree: Callable[[], HTMLTree] | None = None):
+        self.bytes = html.encode("utf-8", "replace") if isinstance(html, str) else html
+        self._tree = tree
+
+    @cached_property
+    def lower(self) -> bytes:
+        """The page with ASCII letters in lower case."""
+        return self.bytes.lower()
+
+    @cached_property
+    def tree(self) -> HTMLTree:
+        if self._tree is not None:
+            return self._tree()
+        return HTMLTree.parse_from_bytes(self.bytes, "utf-8", "replace")
 
 
 def select(node: Any, selectors: str) -> list[Any]:

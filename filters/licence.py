@@ -15,15 +15,18 @@ from typing import NamedTuple
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from resiliparse.parse.html import HTMLTree
 
-from filters.dom import parse
+from filters.dom import HtmlPage
 from filters.licence_ids import UNSPECIFIED, fuller, same_family
 from filters.licence_marks import Mark, page_marks
 
 ACCEPT = 2.0
 """Points from which a mark counts for the whole page."""
-_HINT = re.compile(
-    rb"creative[\s-]?commons|licen[sc]e|\bcc[\s-]?(?:by|0|zero)\b|dc[.:]rights|dcterms|gfdl|lizenz",
-    re.IGNORECASE,
+_HINTS = tuple(
+    re.compile(hint)  # one by one: each begins with letters that are found at memory speed
+    for hint in (
+        *(rb"creative[\s-]?commons", rb"licen[sc]e", rb"cc[\s-]?(?:by|0|zero)\b"),
+        *(rb"dc[.:]rights", rb"dcterms", rb"gfdl", rb"lizenz"),
+    )
 )
 _CLAIM = re.compile(
     r"licen[sc]ed|licen[sc]e[ds]?\s*:|under (?:a|an|the|this)?|available under|released|published|"
@@ -90,20 +93,22 @@ NONE = Licence(None, None, "", "", 0.0)
 """No licence found."""
 
 
-def html_licence(page: str | bytes | HTMLTree, headers: Mapping[str, str] | None = None) -> Licence:
+def html_licence(
+    page: str | bytes | HtmlPage | HTMLTree, headers: Mapping[str, str] | None = None
+) -> Licence:
     """The licence of a web page's own text.
 
     ``page`` is the HTML or a resiliparse tree of it, ``headers`` the HTTP header fields (names in
     any case). Never raises for broken HTML. A filter should trust ``scope == "page"`` only.
     """
     headers = headers or {}
-    if isinstance(page, str):
-        page = page.encode("utf-8", "replace")
-    if isinstance(page, bytes):
-        linked = any(name.lower() == "link" for name in headers)
-        if not linked and not _HINT.search(page):
-            return NONE  # most pages: nothing to parse for
-    return decide(page_marks(parse(page), headers))
+    if isinstance(page, HTMLTree):
+        return decide(page_marks(page, headers))
+    page = page if isinstance(page, HtmlPage) else HtmlPage(page)
+    linked = any(name.lower() == "link" for name in headers)
+    if not linked and not any(hint.search(page.lower) for hint in _HINTS):
+        return NONE  # most pages: nothing to parse for
+    return decide(page_marks(page.tree, headers))
 
 
 def decide(marks: Iterable[Mark]) -> Licence:

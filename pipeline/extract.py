@@ -56,11 +56,35 @@ class Extracted:
 
 
 class Page:
-    """A decoded page; parsed once, when first asked for."""
+    """A decoded page; parsed once, when first asked for.
 
-    def __init__(self, html: str, uri: str):
+    `charset` is the encoding it was decoded from, `decided_by` how that was found.
+    """
+
+    def __init__(self, html: str, uri: str = "", charset: str = "utf-8", decided_by: str = ""):
         self.html, self.uri = html, uri
+        self.charset, self.decided_by = charset, decided_by
         self._tree: HTMLTree | None = None
+
+    @classmethod
+    def decode(
+        cls,
+        payload: bytes,
+        uri: str = "",
+        declared: str | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> Page:
+        """The page of these bytes; `declared` is the encoding that the HTTP header names.
+
+        Raises
+        ------
+        ValueError
+            When there are more than `max_bytes`.
+        """
+        if len(payload) > max_bytes:
+            raise ValueError(f"page of {len(payload)} bytes, limit {max_bytes}")
+        html, charset, how = decode(payload, declared)
+        return cls(clean(html), uri, charset, how)
 
     @property
     def tree(self) -> HTMLTree:
@@ -140,14 +164,15 @@ def extract_html(
         When the engine or an option is unknown.
     """
     known = check_options(engine, options or {})
-    if len(payload) > known["max_bytes"]:
-        raise ValueError(f"page of {len(payload)} bytes, limit {known['max_bytes']}")
-    html, used, how = decode(payload, charset)
-    page = Page(clean(html), uri)
+    return extract_page(Page.decode(payload, uri, charset, known["max_bytes"]), engine, known)
+
+
+def extract_page(page: Page, engine: str, options: Mapping[str, Any]) -> Extracted:
+    """`extract_html` for a page that is decoded already, with options from `check_options`."""
     if page.html.strip():
         # metadata first: engines are free to change the tree
-        head = html_metadata(page.tree, uri)
-        text, decided = ENGINES[engine].run(page, known)
+        head = html_metadata(page.tree, page.uri)
+        text, decided = ENGINES[engine].run(page, options)
     else:
         head, text, decided = HtmlMetadata(), "", engine
     return Extracted(
@@ -158,8 +183,8 @@ def extract_html(
         site_name=head.site_name,
         canonical_url=head.canonical_url,
         html_lang=head.html_lang,
-        charset=used,
-        decided_by=how,
+        charset=page.charset,
+        decided_by=page.decided_by,
         engine=decided,
     )
 

@@ -20,8 +20,8 @@ from pipeline.documents import DOCUMENTS, QUARANTINE, REJECTED, row_id, to_table
 from pipeline.jobs import Job, Work, at_work
 from pipeline.journal import Journal
 from pipeline.parse import HTML_TYPES, PDF_TYPE
+from pipeline.plugins import load_plugin
 from pipeline.readers import READERS
-from pipeline.recipe import load_plugin
 from pipeline.records import Record
 from pipeline.sandbox import Limits, Sandbox
 from pipeline.shards import SortedShard, compression_options

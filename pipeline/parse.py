@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.recipe import load_plugin
+from pipeline.plugins import load_plugin
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 PDF_TYPE = "application/pdf"
@@ -34,18 +34,15 @@ def parse(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_html(item: dict[str, Any]) -> dict[str, Any]:
-    from filters import html_licence, opt_outs
-    from pipeline.extract import extract_html
+    from filters import HtmlPage, html_licence, opt_outs
+    from pipeline.extract import Page, check_options, extract_page
 
-    payload, headers = item["payload"], item["headers"]
-    page = extract_html(
-        payload,
-        uri=item["uri"],
-        charset=item["charset"],
-        engine=item["engine"],
-        options=item["options"],
-    )
-    licence = html_licence(payload, headers)
+    headers, options = item["headers"], check_options(item["engine"], item["options"])
+    decoded = Page.decode(item["payload"], item["uri"], item["charset"], options["max_bytes"])
+    # marks first, of the text that people see: engines are free to change the tree
+    marks = HtmlPage(decoded.html, lambda: decoded.tree)
+    licence, opted_out = html_licence(marks, headers), opt_outs(marks, headers)
+    page = extract_page(decoded, item["engine"], options)
     return {
         "text": page.text,
         "title": page.title,
@@ -56,7 +53,7 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
         "licence": licence.id,
         "licence_scope": licence.scope if licence.id else None,
         "licence_evidence": licence.evidence or None,
-        "opt_out": opt_outs(payload, headers),
+        "opt_out": opted_out,
     }
 
 

@@ -6,10 +6,8 @@ against `root`, by default the folder of the recipe.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import posixpath
-import sys
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -31,6 +29,7 @@ from filters.url import BLOCKED_EXTENSIONS, BLOCKED_WORDS
 from ocr import engine_names
 from pipeline.dedup_config import DedupConfig
 from pipeline.extract import ENGINES, check_options
+from pipeline.plugins import load_plugin
 from pipeline.readers import READERS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
@@ -292,23 +291,6 @@ def load_yaml(path: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UserError(f"{path}: expected a mapping of fields, got {type(data).__name__}")
     return data
-
-
-def load_plugin(path: str) -> None:
-    """Run a Python file that registers readers, engines or filters; once per process."""
-    name = "corpusmill_plugin_" + posixpath.basename(path).removesuffix(".py").replace("-", "_")
-    if name in sys.modules:
-        return
-    if not os.path.isfile(path):
-        raise UserError(f"{path}: no such plug-in file (field 'plugins')")
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise UserError(f"{path}: the plug-in does not load: {error}") from None
 
 
 def preset_arguments(spec: str | Preset) -> tuple[str, dict]:
