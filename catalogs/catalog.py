@@ -29,12 +29,17 @@ STEPS = {
     "attempts": (pa.int32(), "tries until the commit"),
     "seconds": (pa.float64(), "wall seconds of the try that committed"),
     "cpu_seconds": (pa.float64(), "CPU seconds of its worker, sandboxed children left out"),
+    "cpu_read": (pa.float64(), "INGEST: CPU seconds of reading the input file"),
+    "cpu_parse": (pa.float64(), "INGEST: CPU seconds of parsing, sandboxed children included"),
+    "cpu_tag": (pa.float64(), "INGEST: CPU seconds of tagging and judging"),
+    "cpu_write": (pa.float64(), "INGEST: CPU seconds of sorting and writing shards"),
     "host": (pa.string(), "machine that committed"),
     "committed_at": (pa.string(), "time of the commit, UTC"),
     "address": (pa.string(), "hash of configuration, code and inputs"),
     "code": (pa.string(), "hash of the code and library versions of the step"),
     "inputs": (pa.list_(pa.string()), "fingerprints or checksums of the inputs"),
 }
+STATS = ("text_bytes", "tokens", "cpu_read", "cpu_parse", "cpu_tag", "cpu_write")
 SHARDS = {
     "step": (pa.string(), "step that wrote the file"),
     "shard": (pa.string(), "unit of work that wrote the file"),
@@ -248,8 +253,7 @@ def _tables(connection: duckdb.DuckDBPyConnection, rows: list[Row], how: str) ->
             **{name: getattr(row, name) for name in STEPS if hasattr(row, name)},
             "rejected": sum(row.rejected.values()),
             "quarantined": sum(row.quarantined.values()),
-            "text_bytes": row.stats.get("text_bytes"),
-            "tokens": row.stats.get("tokens"),
+            **{name: row.stats.get(name) for name in STATS},
         }
         for row in rows
     ]

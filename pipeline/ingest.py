@@ -25,6 +25,7 @@ from pipeline.readers import READERS
 from pipeline.records import Record
 from pipeline.sandbox import Limits, Sandbox
 from pipeline.shards import SortedShard, compression_options
+from pipeline.stopwatch import Stopwatch
 from pipeline.tag import Tagger
 
 BATCH_BYTES = 64 << 20
@@ -68,6 +69,11 @@ class Parser:
     def __exit__(self, *exc: object) -> None:
         for box in self._boxes.values():
             box.__exit__(*exc)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of the sandboxed children."""
+        return sum(box.cpu_seconds for box in self._boxes.values())
 
     def parse(self, record: Record) -> dict[str, Any]:
         """Columns with ``text``; or ``error`` and ``detail``; or ``stage`` and ``reason``."""
@@ -116,6 +122,7 @@ class Mill:
         self.rejected: Counter[str] = Counter()
         self.quarantined: Counter[str] = Counter()
         self.stats: Counter[str] = Counter()
+        self.watch = Stopwatch()
         buffer = arguments["limits"]["buffer_mb"] << 20
         compression = compression_options("zstd", 3)
 
@@ -128,7 +135,7 @@ class Mill:
         self.quarantine = shard("quarantine", QUARANTINE, ["row_id"])
 
     def run(self, records: Iterable[Record], size: int) -> None:
-        for first, batch in _batches(records, size):
+        for first, batch in _batches(self.watch.each("read", records), size):
             self.read += len(batch)
             for start, stop in self.journal.ranges(first, first + len(batch)):
                 self.journal.enter(start, stop)
@@ -136,8 +143,11 @@ class Mill:
             self.journal.enter(self.read, self.read)  # nobody to blame while reading on
 
     def commit(self) -> Row:
-        for shard in (self.documents, self.rejects, self.quarantine):
-            shard.close()
+        with self.watch.stage("write"):
+            for shard in (self.documents, self.rejects, self.quarantine):
+                shard.close()
+        self.watch.seconds["parse"] += self.parser.cpu_seconds
+        self.stats.update(self.watch.stats())
         return self.work.commit(
             read=self.read,
             kept=self.documents.rows,
@@ -148,7 +158,8 @@ class Mill:
 
     def _range(self, first: int, batch: list[Record]) -> None:
         rows, rejects, failures = [], [], []
-        blocked = self.tagger.blocked([record.uri for record in batch])
+        with self.watch.stage("tag"):
+            blocked = self.tagger.blocked([record.uri for record in batch])
         for number, (record, block) in enumerate(zip(batch, blocked, strict=True), first):
             self.journal.beat()
             row = self._provenance(record, number)
@@ -160,16 +171,21 @@ class Mill:
             if block and not (record.error or record.reject):
                 rejects.append({**row, "stage": "url", "reason": block, "url_block": block})
             else:
-                self._parse(record, row, rows, rejects, failures)
-        tagged, untaggable = self._tag(rows)
-        failures += untaggable
-        kept, judged = self.tagger.judge(tagged)
+                with self.watch.stage("parse"):
+                    self._parse(record, row, rows, rejects, failures)
+        with self.watch.stage("tag"):
+            tagged, untaggable = self._tag(rows)
+            kept, judged = self.tagger.judge(tagged)
+        with self.watch.stage("write"):
+            self._append(kept, (judged, to_table(rejects, REJECTED)), failures + untaggable)
+
+    def _append(self, kept: pa.Table, rejects: Iterable[pa.Table], failures: list[dict]) -> None:
         if len(kept):
             self.stats["text_bytes"] += pc.sum(kept["n_bytes"]).as_py()
             self.stats["tokens"] += pc.sum(kept["n_tokens"]).as_py()
             self.documents.append(kept)
-        self._reject(judged)
-        self._reject(to_table(rejects, REJECTED))
+        for table in rejects:
+            self._reject(table)
         if failures:
             self.quarantined.update(failure["error"] for failure in failures)
             self.quarantine.append(to_table(failures, QUARANTINE))

@@ -7,6 +7,8 @@ twice the memory) before it is reported as failed.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pickle
 import select
@@ -20,6 +22,7 @@ from typing import Any
 
 HEADER = struct.Struct("<Q")
 BROKEN_INSTALL = "broken_install"
+PIPE_BYTES = 1 << 20  # most pages pass in one write
 START_SECONDS = 120.0  # a child that cannot import its function by then is broken
 
 
@@ -45,24 +48,28 @@ class Limits:
 class Outcome:
     """What became of one document: a value, or an error code with a line for people.
 
-    Error codes: ``time_limit``, ``memory_limit``, ``parser_crash``, ``parser_error``.
+    Error codes: ``time_limit``, ``memory_limit``, ``parser_crash``, ``parser_error``. `cpu_seconds`
+    is what the child used since its last answer.
     """
 
     value: Any = None
     error: str | None = None
     detail: str = ""
+    cpu_seconds: float = 0.0
 
 
 class Sandbox:
     """Calls one function, named ``"package.module:function"``, in a limited child process.
 
     Use as a context manager; the child starts at the first call. Not safe for threads.
+    `cpu_seconds` sums what children used, but for what one did that died at work.
     """
 
     def __init__(self, function: str, limits: Limits, memory_factor: int = 2):
         self.function = function
         self.limits = limits
         self.memory_factor = memory_factor
+        self.cpu_seconds = 0.0
         self._child: subprocess.Popen | None = None
         self._served = 0
         self._memory_mb = 0
@@ -102,7 +109,6 @@ class Sandbox:
         except (BrokenPipeError, EOFError):
             return self._post_mortem(seconds)
         if outcome is None:
-            self._child.kill()
             self._stop()
             return Outcome(error="time_limit", detail=f"no answer after {seconds * 10 + 30:g} s")
         if outcome.error == BROKEN_INSTALL:
@@ -112,10 +118,14 @@ class Sandbox:
         return outcome
 
     def _receive(self, timeout: float) -> Outcome | None:
-        return _receive(self._child.stdout.fileno(), timeout)
+        outcome = _receive(self._child.stdout.fileno(), timeout)
+        self.cpu_seconds += outcome.cpu_seconds if outcome else 0.0
+        return outcome
 
     def _post_mortem(self, seconds: float) -> Outcome:
         child = self._child
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=2)  # it closed its end: let it die of what it dies of
         self._stop()
         code = child.returncode
         if code == -signal.SIGPROF:
@@ -131,6 +141,9 @@ class Sandbox:
             stderr=subprocess.DEVNULL,
             env=child_environment(),
         )
+        for pipe in (self._child.stdin, self._child.stdout):
+            with contextlib.suppress(OSError):  # a limit of the system
+                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._memory_mb = memory_mb
         self._served = 0
         try:
@@ -145,12 +158,9 @@ class Sandbox:
     def _stop(self) -> None:
         if self._child is None:
             return
+        self._child.kill()  # it holds nothing that is worth an orderly end
+        self._child.wait()
         self._child.stdin.close()
-        try:
-            self._child.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
         self._child.stdout.close()
         self._child = None
 
@@ -164,9 +174,10 @@ def child_environment() -> dict[str, str]:
 
 def _send(descriptor: int, message: Any) -> None:
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    view = memoryview(HEADER.pack(len(data)) + data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    for part in (HEADER.pack(len(data)), data):
+        view = memoryview(part)
+        while view:
+            view = view[os.write(descriptor, view) :]
 
 
 def _receive(descriptor: int, timeout: float) -> Any:
@@ -179,14 +190,15 @@ def _receive(descriptor: int, timeout: float) -> Any:
     return None if data is None else pickle.loads(data)
 
 
-def _read_exactly(descriptor: int, count: int, deadline: float) -> bytes | None:
-    data = bytearray()
-    while len(data) < count:
+def _read_exactly(descriptor: int, count: int, deadline: float) -> bytearray | None:
+    data = bytearray(count)
+    view = memoryview(data)
+    while view:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
             return None
-        chunk = os.read(descriptor, min(count - len(data), 1 << 20))
-        if not chunk:
+        read = os.readv(descriptor, [view])
+        if not read:
             raise EOFError
-        data += chunk
-    return bytes(data)
+        view = view[read:]
+    return data

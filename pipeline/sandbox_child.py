@@ -15,6 +15,8 @@ import resource
 import signal
 import sys
 import threading
+import time
+from dataclasses import replace
 
 from pipeline.sandbox import BROKEN_INSTALL, Outcome, _receive, _send
 
@@ -41,14 +43,22 @@ def serve(name: str, memory_mb: int) -> None:
     """Answer frames until standard input closes."""
     answers = os.dup(1)
     os.dup2(2, 1)  # what parsers print must not mix with the answers
+    told = 0.0
+
+    def answer(outcome: Outcome) -> None:
+        nonlocal told
+        spent = time.process_time()
+        _send(answers, replace(outcome, cpu_seconds=spent - told))
+        told = spent
+
     try:
         module, function = name.split(":")
         call = getattr(importlib.import_module(module), function)
     except Exception as error:
-        _send(answers, Outcome(error="parser_error", detail=_line(error)))
+        answer(Outcome(error="parser_error", detail=_line(error)))
         return
     limit_process(memory_mb)
-    _send(answers, Outcome(value="ready"))
+    answer(Outcome(value="ready"))
     while True:
         try:
             seconds, item = _receive(0, FOREVER)
@@ -66,7 +76,7 @@ def serve(name: str, memory_mb: int) -> None:
         except Exception as error:
             outcome = Outcome(error="parser_error", detail=_line(error))
         signal.setitimer(signal.ITIMER_PROF, 0)
-        _send(answers, outcome)
+        answer(outcome)
         if outcome.error == "memory_limit":
             return
 

@@ -110,10 +110,11 @@ def write_table(
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Reorder and cast columns to a schema; columns that the table lacks become null."""
+    places = {name: place for place, name in enumerate(table.column_names)}
     columns = []
     for field in schema:
-        if field.name in table.column_names:
-            column = table[field.name]
+        if field.name in places:
+            column = table.column(places[field.name])
             columns.append(column if column.type == field.type else column.cast(field.type))
         else:
             columns.append(pa.nulls(len(table), field.type))

@@ -65,12 +65,8 @@ class Tagger:
             ),
             **dict(zip(measured.schema.names, measured.columns, strict=True)),
         }
-        for name, column in tagged.items():
-            if name in table.column_names:
-                table = table.set_column(table.column_names.index(name), name, column)
-            else:
-                table = table.append_column(name, column)
-        return conform(table, DOCUMENTS)
+        columns = dict(zip(table.column_names, table.columns, strict=True))
+        return conform(pa.table({**columns, **tagged}), DOCUMENTS)
 
     def judge(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
         """Split a tagged table into documents and rejected ones with stage and reason.
