@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
 
 from catalogs import storage
 from catalogs.errors import UserError, nearest
-from corpusmill.terminal import errors
+from corpusmill.terminal import errors, progress
 
 Files = Annotated[list[str], typer.Argument(help="Files, folders or globs.", metavar="FILES")]
 Jsonl = Annotated[
@@ -30,16 +31,22 @@ def extract(
     files: Files,
     engine: Annotated[str, typer.Option(help="Extraction engine.")] = "balanced",
     jsonl: Jsonl = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Parsers at once; default all CPUs.")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="CPU seconds for one page.")] = 20.0,
 ) -> None:
-    """Print the main text of HTML files or of every page of WARC files.
+    """Extract the main text of HTML files and of every page of WARC and WET files.
 
-    A page without text is told with its reason on standard error.
+    Without --jsonl the texts are printed, and pages without text are told on standard error. With
+    it, each page is a line: text, charset, title, author, date, licence marks, opt-outs and where
+    it stands, or the reason why there is no text. Files may be remote (s3://, https://).
 
-    Example: corpusmill extract page.html --engine trafilatura
+    Example: corpusmill extract crawl/*.warc.gz --jsonl pages.jsonl --workers 2
     """
     from pipeline.extract import ENGINES
-    from pipeline.ingest import Parser
+    from pipeline.extract_files import extract_files
+    from pipeline.progress import Progress
     from pipeline.recipe import Limits
 
     if engine not in ENGINES:
@@ -50,20 +57,31 @@ def extract(
         "plugins": [],
         "ocr": {},
     }
-    with Parser(arguments, attempt=1) as parser, _Sink(jsonl) as sink:
-        for path in _expand(files):
-            for record in _records(path):
-                line = {"uri": record.uri, "file": path}
-                if record.error or record.reject:
-                    line["reason"] = record.error or record.reject
-                    line["detail"] = record.detail
-                elif record.media_type == "application/pdf":
-                    line["reason"] = "pdf"
-                elif record.text is not None:
-                    line["text"] = record.text
+    paths = _expand(files)
+    counts: Counter[str] = Counter()
+    steps = extract_files(paths, arguments, workers or len(os.sched_getaffinity(0)))
+    with (
+        _Sink(jsonl) as sink,
+        Progress(progress).pages("extract", _bytes(paths)) as advance,
+        contextlib.closing(steps),
+    ):
+        try:
+            for step in steps:
+                if step.line is None:
+                    counts["no page"] += 1
                 else:
-                    line.update(_flat(parser.parse(record)))
-                sink.write(line)
+                    counts[step.line["reason"] or "text"] += 1
+                    sink.write(step.line)
+                advance(step.bytes)
+        except KeyboardInterrupt:
+            steps.close()
+            errors.print(f"[red]interrupted:[/red] {sink.partial(counts.total())}", soft_wrap=True)
+            raise typer.Exit(130) from None
+        sink.commit()
+    if jsonl:
+        errors.print(_summary(counts, len(paths)), soft_wrap=True, markup=False)
+    if counts["unreadable"]:
+        raise typer.Exit(1)
 
 
 def ocr(
@@ -108,48 +126,60 @@ def ocr(
             if status != "ok":
                 line["reason"] = status
             sink.write(line)
+        sink.commit()
     if failed and not jsonl:
         raise typer.Exit(1)
 
 
 class _Sink:
-    """Text to standard output, or JSON lines to a file."""
+    """Text to standard output, or JSON lines to a file that appears when it is complete."""
 
     def __init__(self, jsonl: str | None):
         self.path = jsonl
+        self.work = None  # where the lines stand until they are complete
 
     def __enter__(self) -> _Sink:
         if self.path in (None, "-"):
             self.file = sys.stdout
-        else:
-            folder = os.path.dirname(os.path.abspath(self.path))
-            if not os.path.isdir(folder):
-                raise UserError(f"--jsonl {self.path}: there is no folder {folder}")
-            self.file = open(self.path, "w", encoding="utf-8")
+            return self
+        folder = os.path.dirname(os.path.abspath(self.path))
+        if storage.is_remote(self.path) or not os.path.isdir(folder):
+            raise UserError(f"--jsonl {self.path}: there is no folder {folder}")
+        special = os.path.exists(self.path) and not os.path.isfile(self.path)  # a pipe, a device
+        try:
+            self.work = None if special else f"{self.path}.part"
+            self.file = open(self.work or self.path, "w", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--jsonl {self.path}: cannot be written ({error.strerror})") from None
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self.file is not sys.stdout:
             self.file.close()
 
+    def commit(self) -> None:
+        """Say that all lines are written."""
+        self.file.flush()
+        if self.work:
+            os.replace(self.work, self.path)
+
+    def partial(self, records: int) -> str:
+        """What to tell when the work was interrupted."""
+        self.file.flush()
+        where = f"; {self.work} holds what is done" if self.work else ""
+        return f"records done: {records:,}{where}; run the command again to begin anew"
+
     def write(self, line: dict[str, Any]) -> None:
         if self.path is not None:
             self.file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-        elif line.get("text"):
+            return
+        if line.get("text"):
             self.file.write(line["text"].rstrip() + "\n")
-        if not line.get("text"):
+        else:
             where = line.get("uri") or line["file"]
             why = line.get("reason", "no_text")
             detail = f" ({line['detail']})" if line.get("detail") else ""
             errors.print(f"{where}: {why}{detail}", soft_wrap=True, markup=False)
-
-
-def _flat(parsed: dict[str, Any]) -> dict[str, Any]:
-    if "error" in parsed:
-        return {"reason": parsed["error"], "detail": parsed.get("detail", "")}
-    if not parsed["text"].strip():
-        parsed["reason"] = "no_text"
-    return parsed
 
 
 def _expand(files: list[str]) -> list[str]:
@@ -162,9 +192,14 @@ def _expand(files: list[str]) -> list[str]:
     return found
 
 
-def _records(path: str) -> Iterator[Any]:
-    from pipeline.readers import READERS
+def _bytes(paths: list[str]) -> int:
+    return sum(0 if storage.is_remote(path) else os.path.getsize(path) for path in paths)
 
-    name = os.path.basename(path).lower()
-    reader = "warc" if ".warc" in name or ".arc" in name else "wet" if ".wet" in name else "html"
-    return READERS[reader](path, path, open_file=storage.open_input, options={})
+
+def _summary(counts: Counter[str], files: int) -> str:
+    texts, others = counts.pop("text", 0), counts.pop("no page", 0)
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.most_common())
+    without = f", {counts.total():,} without ({reasons})" if reasons else ""
+    rest = f"; records that are no pages: {others:,}" if others else ""
+    plural = "file" if files == 1 else "files"
+    return f"{files:,} {plural}: {texts:,} pages with text{without}{rest}"

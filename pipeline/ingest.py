@@ -67,8 +67,12 @@ class Parser:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the children; from another thread, this also ends a parse at work."""
         for box in self._boxes.values():
-            box.__exit__(*exc)
+            box.close()
 
     @property
     def cpu_seconds(self) -> float:

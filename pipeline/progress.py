@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -63,12 +64,37 @@ class Progress:
         before = f" ({skipped} already committed)" if skipped else ""
         self.say(f"{name:<12} {shards} shards{before}, {records:,} records in {took:.1f} s")
 
-    def _bars(self) -> Bars:
+    @contextmanager
+    def pages(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Follow the pages of files of `total` bytes; call what is yielded with each one's bytes.
+
+        The bar is of bytes, since nobody knows how many pages there are.
+        """
+        began = last_line = time.monotonic()
+        pages = done = 0
+        with self._bars(TextColumn("{task.percentage:>3.0f} %")) as bars:
+            task = bars.add_task(name, total=total, rate="")
+
+            def advance(count: int) -> None:
+                nonlocal pages, done, last_line
+                pages, done, now = pages + 1, done + count, time.monotonic()
+                rate = f"{pages:,} records, {pages / max(now - began, 1e-9):,.0f}/s"
+                bars.update(task, completed=done, rate=rate)
+                if not self.console.is_terminal and now - last_line > LINE_SECONDS:
+                    last_line = now
+                    left = (now - began) / max(done, 1) * max(total - done, 0)
+                    self.say(
+                        f"{name:<12} {100 * done // max(total, 1)} %, {rate}, ETA {left:.0f} s"
+                    )
+
+            yield advance
+
+    def _bars(self, count: ProgressColumn | None = None) -> Bars:
         return Bars(
             SpinnerColumn(),
             TextColumn("{task.description:<12}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            count or MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),

@@ -71,6 +71,7 @@ class Sandbox:
         self.memory_factor = memory_factor
         self.cpu_seconds = 0.0
         self._child: subprocess.Popen | None = None
+        self._closed = False
         self._served = 0
         self._memory_mb = 0
 
@@ -78,7 +79,14 @@ class Sandbox:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._stop()
+        self.close()
+
+    def close(self) -> None:
+        """End the child for good. A call at work in another thread raises RuntimeError."""
+        self._closed = True
+        if (child := self._child) is not None:
+            child.kill()  # its pipes are left to whoever reads them now
+            child.wait()
 
     def call(self, item: Any, seconds: float | None = None) -> Outcome:
         """Run the function on one item under the limits, climbing the ladder when it fails.
@@ -134,6 +142,8 @@ class Sandbox:
         return Outcome(error="parser_crash", detail=f"the parser died ({name})")
 
     def _start(self, memory_mb: int) -> None:
+        if self._closed:
+            raise RuntimeError(f"the sandbox for {self.function} is closed")
         self._child = subprocess.Popen(
             [sys.executable, "-m", "pipeline.sandbox_child", self.function, str(memory_mb)],
             stdin=subprocess.PIPE,
