@@ -1,17 +1,20 @@
-"""Hosts of URLs, and block lists of domains, hosts, pages, words and file extensions."""
+"""Hosts of URLs, and what lists of domains, hosts, pages, words and file extensions say of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.arrow import readonly, strings_from, texts_of
-from filters.url_kernels import REASONS, hash_lines, tag_urls
+from filters.arrow import strings_from, texts_of
+from filters.hosts import canonical_host, registered_domain, registered_domains
+from filters.url_kernels import host_spans, tag_urls
+from filters.url_lists import Compiled, UrlList, compile_lists, open_lists, save_lists
+
+__all__ = ["Tags", "UrlFilter", "UrlList", "has_path", "registered_domain", "registered_domains"]
 
 BLOCKED_WORDS = tuple(
     """
@@ -29,56 +32,38 @@ BLOCKED_EXTENSIONS = tuple(
     """.split()  # noqa: SIM905
 )
 """File extensions that stand for no document to read."""
-_SECOND_LEVEL = frozenset(
-    [
-        "ac",
-        "co",
-        "com",
-        "edu",
-        "gob",
-        "gouv",
-        "gov",
-        "govt",
-        "gv",
-        "ltd",
-        "mil",
-        "ne",
-        "net",
-        "nom",
-        "or",
-        "org",
-        "plc",
-        "sch",
-        "school",
-    ]
-)
-_CHUNK = 100_000
 
 
 class Tags(NamedTuple):
     """What :meth:`UrlFilter.tag` says of a column of URLs."""
 
     host: pa.Array
-    """large_string: lower-case host without port and final dot; null if the URL has none."""
+    """large_string: canonical host (lower case, punycode) without port and final dot; null if the
+    URL has none."""
     blocked: pa.Array
-    """string: ``url:domain``, ``url:host``, ``url:page``, ``url:extension`` or ``url:word``; null
-    if no list blocks the URL."""
+    """string: ``url:KIND`` or ``url:KIND:CATEGORY`` of the list that blocks the URL, else null.
+    The kind is domain, host, page, prefix, extension, word or expression."""
 
 
 class UrlFilter:
-    """Block lists in compact form: eight bytes an entry, sorted, and nothing else.
+    """Lists of URLs in compact form: seven bytes an entry, in memory or mapped from a file.
 
     - ``domains`` block the name and every name below it (``example.com`` blocks
       ``www.example.com``);
     - ``hosts`` block exactly that host;
-    - ``pages`` block host and path, without scheme, query and final slash;
+    - ``pages`` block host and path, whatever the query, or with that query if the entry has one;
+    - ``prefixes`` block a page and all paths below it;
     - ``words`` block URLs with that word (letters and digits) in host, path or query;
-    - ``extensions`` block URLs whose path ends in ``.ext``.
+    - ``extensions`` block URLs whose path ends in ``.ext``;
+    - ``allow`` holds domains, or pages with all paths below them where the entry has a path: what
+      it names is blocked by no list.
 
-    Lists are iterables of lines: blank lines and comments (``#``) are skipped, ``*.`` before a
-    name and an address before it (hosts files) are taken off, case does not count. Entries are
-    kept as 64-bit hashes: among ten million entries a name that is on no list is blocked with a
-    chance of about 5e-13. Immutable: may be shared by threads and forks.
+    The first kind that blocks gives the reason, in the order domain, host, page, prefix, extension,
+    word, expression. Lists are iterables of lines: blank lines and comments (``#``) are skipped;
+    ``*.`` before a name, an address before it (hosts files) and ``scheme://`` are taken off; case,
+    a final slash, and ``www.`` before a page do not count. Entries are compared by 64-bit hashes:
+    among ten million entries a name that is on no list is blocked with a chance of about 5e-13.
+    Immutable: may be shared by threads and forks.
     """
 
     def __init__(
@@ -88,10 +73,42 @@ class UrlFilter:
         pages: Iterable[str] = (),
         words: Iterable[str] = BLOCKED_WORDS,
         extensions: Iterable[str] = BLOCKED_EXTENSIONS,
+        prefixes: Iterable[str] = (),
+        allow: Iterable[str] = (),
     ) -> None:
-        self.lists = tuple(
-            hash_list(entries) for entries in (domains, hosts, pages, words, extensions)
-        )
+        allow = list(allow)
+        lists = {"domain": domains, "host": hosts, "page": pages, "prefix": prefixes}
+        lists |= {"extension": extensions, "word": words}
+        lists["allowed_domain"] = [entry for entry in allow if not has_path(entry)]
+        lists["allowed_page"] = [entry for entry in allow if has_path(entry)]
+        self._hold(compile_lists(UrlList(kind, "", items) for kind, items in lists.items()))
+
+    @classmethod
+    def of(cls, lists: Iterable[UrlList]) -> UrlFilter:
+        """A filter of lists with categories; raises ValueError as `compile_lists` does."""
+        made = cls.__new__(cls)
+        made._hold(compile_lists(lists))
+        return made
+
+    @classmethod
+    def open(cls, path: str) -> UrlFilter:
+        """A filter over a file of :meth:`save`, mapped into memory; pickles as the path."""
+        made = cls.__new__(cls)
+        made._hold(open_lists(path), path)
+        return made
+
+    def save(self, path: str) -> None:
+        """Write the filter to one file; equal lists give equal bytes."""
+        save_lists(self.compiled, path)
+
+    def _hold(self, compiled: Compiled, path: str | None = None) -> None:
+        self.compiled, self.path = compiled, path
+        self._reasons = pa.array(compiled.reasons, pa.string())
+
+    def __reduce__(self):
+        if self.path is not None:
+            return type(self).open, (self.path,)
+        return super().__reduce__()
 
     def tag(self, urls: pa.Array | pa.ChunkedArray | list[str | None]) -> Tags:
         """Host and block reason of every URL (null URLs have neither).
@@ -103,47 +120,43 @@ class UrlFilter:
         if isinstance(urls, pa.ChunkedArray):
             urls = urls.combine_chunks()
         missing = urls.is_null().to_numpy(zero_copy_only=False)
-        texts = texts_of(urls.fill_null(""))
+        urls = _with_plain_hosts(urls.fill_null(""))
+        texts = texts_of(urls)
         hosts = np.empty(int(texts.offsets[-1] - texts.offsets[0]), np.uint8)
         offsets = np.zeros(len(texts) + 1, np.int64)
         codes = np.zeros(len(texts), np.int32)
-        tag_urls(texts.data, texts.offsets, *self.lists, hosts, offsets, codes)
+        tag_urls(texts.data, texts.offsets, self.compiled.tables, hosts, offsets, codes)
         names = strings_from(hosts[: offsets[-1]].copy(), offsets)
         empty = pa.array(np.diff(offsets) == 0)
-        reasons = pa.array(REASONS, pa.string()).take(pa.array(codes, mask=(codes == 0) | missing))
+        reasons = self._reasons.take(pa.array(codes, mask=(codes <= 0) | missing))
+        for reason, pattern in self.compiled.expressions:
+            open_rows = pa.array((codes == 0) & ~missing)
+            found = pc.match_substring_regex(_address(urls), pattern, ignore_case=True)
+            reasons = pc.if_else(
+                pc.and_(pc.and_(found, open_rows), reasons.is_null()), reason, reasons
+            )
         return Tags(pc.if_else(empty, pa.scalar(None, names.type), names), reasons)
 
 
-def hash_list(entries: Iterable[str]) -> np.ndarray:
-    """Sorted distinct hashes (uint64) of a list's lines."""
-    lines = iter(entries)
-    parts = [np.zeros(0, np.uint64)]
-    while chunk := list(islice(lines, _CHUNK)):
-        raw = "\n".join(chunk).lower().encode()
-        hashes = np.zeros(raw.count(b"\n") + 1, np.uint64)
-        found = hash_lines(readonly(np.frombuffer(raw, np.uint8)), hashes)
-        parts.append(np.unique(hashes[:found]))
-    return readonly(np.unique(np.concatenate(parts)))
+def _with_plain_hosts(urls: pa.Array) -> pa.Array:
+    """The same URLs with their hosts in canonical spelling, where that is not plain to see."""
+    texts = texts_of(urls)
+    starts, ends = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
+    if not host_spans(texts.data, texts.offsets, starts, ends):
+        return urls
+    rows = np.flatnonzero(ends < 0)
+    spelt = []
+    for row, url in zip(rows, urls.take(pa.array(rows)).to_pylist(), strict=True):
+        raw = url.encode()
+        host = canonical_host(raw[starts[row] : -ends[row]].decode("utf-8", "replace"))
+        spelt.append((raw[: starts[row]] + host.encode() + raw[-ends[row] :]).decode())
+    return pc.replace_with_mask(urls, pa.array(ends < 0), pa.array(spelt, urls.type))
 
 
-def registered_domain(host: str) -> str:
-    """The name somebody registered, by a simple rule that needs no list.
-
-    The last two labels; three where the last is a country code (two letters) and the one before
-    it a usual second level (co, com, ac, gov, ...): ``news.bbc.co.uk`` -> ``bbc.co.uk``. Addresses
-    and single labels are returned as they are.
-    """
-    labels = host.split(".")
-    if len(labels) < 3 or host.startswith("[") or labels[-1].isdigit():
-        return host
-    nested = len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL
-    return ".".join(labels[-3:] if nested else labels[-2:])
+def _address(urls: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(urls, r"^[^:/?#]*://", "", max_replacements=1)
 
 
-def registered_domains(hosts: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """:func:`registered_domain` of a column of hosts (nulls stay null)."""
-    if isinstance(hosts, pa.ChunkedArray):
-        hosts = hosts.combine_chunks()
-    coded = hosts.dictionary_encode()
-    names = [registered_domain(host) for host in coded.dictionary.to_pylist()]
-    return pa.array(names, hosts.type).take(coded.indices)
+def has_path(entry: str) -> bool:
+    """Whether an entry names a page rather than a host."""
+    return "/" in entry.strip().split("://")[-1].strip("/")

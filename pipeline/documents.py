@@ -14,6 +14,7 @@ import pyarrow as pa
 import xxhash
 
 from filters import FEATURES
+from filters.language import SHARES
 
 BYTES_PER_TOKEN = 4.2
 
@@ -63,6 +64,12 @@ TAGGED = [
     field("host", pa.string(), "host name of the URL, lower case, null for paths"),
     field("language", pa.string(), "language (ISO 639), null if the text has no letters"),
     field("language_score", pa.float32(), "probability of that language, 0 to 1"),
+    field("language_script", pa.string(), "script that the language label names, or null"),
+    field("script", pa.string(), "script (ISO 15924) of most letters, null if there are none"),
+    field("script_share", pa.float32(), "share of that script among letters of any script"),
+    field("script_fits", pa.bool_(), "whether the language is written in it; null if not known"),
+    field("language_share", pa.float32(), "characters in lines of that language, if lines count"),
+    field("language_shares", SHARES, "languages of the lines by share of characters, or null"),
     field("url_block", pa.string(), "block list that the URL is on, or null"),
     field("n_tokens", pa.int64(), f"tokens, estimated as UTF-8 bytes / {BYTES_PER_TOKEN}"),
 ]

@@ -14,7 +14,9 @@ from filters import load_preset
 from pipeline.address import address, code_version
 from pipeline.ingest import ingest
 from pipeline.jobs import Job
-from pipeline.recipe import Recipe, Url
+from pipeline.languages import language_arguments
+from pipeline.recipe import Recipe
+from pipeline.url_lists import UrlLists, url_lists
 from pipeline.write import plan_parts, write_part
 
 INGEST_CODE = (
@@ -29,6 +31,7 @@ INGEST_CODE = (
     "pipeline.parse",
     "pipeline.plugins",
     "pipeline.tag",
+    "pipeline.languages",
     "pipeline.ingest",
     "pipeline.documents",
     "pipeline.sandbox",
@@ -37,7 +40,7 @@ INGEST_CODE = (
 )
 INGEST_LIBRARIES = (
     *("resiliparse", "trafilatura", "lxml", "pypdfium2", "rapidocr", "onnxruntime"),
-    *("fasttext-community", "numpy", "pyarrow"),
+    *("fasttext-community", "fonttools", "idna", "numpy", "pyarrow"),
 )
 WRITE_CODE = ("pipeline.write", "pipeline.documents", "pipeline.shards")
 
@@ -51,7 +54,8 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
         When a path of the recipe matches no file.
     """
     code = code_version(INGEST_CODE, INGEST_LIBRARIES)
-    shared = {name: _arguments(recipe, name) for name in recipe.sources}
+    lists = url_lists(recipe)
+    shared = {name: _arguments(recipe, name, lists) for name in recipe.sources}
     jobs = []
     for source, path, container in recipe.inputs():
         print_of_input = storage.fingerprint(path)
@@ -59,6 +63,8 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
         config = {
             key: arguments[key] for key in sorted(arguments) if key not in ("path", "plugins")
         }
+        config["url"] = lists.digest
+        config["language"] = {**arguments["language"], "model": None}  # its checksum counts
         config["plugins"] = [storage.checksum(plugin) for plugin in arguments["plugins"]]
         config["limits"] = _deciding(arguments["limits"])
         jobs.append(
@@ -122,10 +128,8 @@ def shard_name(container: str) -> str:
     return f"{stem or 'input'}-{xxhash.xxh3_64_hexdigest(container.encode())[:8]}"
 
 
-def _arguments(recipe: Recipe, name: str) -> dict[str, Any]:
+def _arguments(recipe: Recipe, name: str, lists: UrlLists) -> dict[str, Any]:
     source = recipe.sources[name]
-    language = recipe.language_of(name)
-    model = storage.join(recipe.base, language.model) if language.model else None
     return {
         "source": name,
         "reader": source.reader,
@@ -133,12 +137,8 @@ def _arguments(recipe: Recipe, name: str) -> dict[str, Any]:
         "licence": source.licence,
         "extract": recipe.extract_of(name).model_dump(),
         "ocr": recipe.ocr.model_dump(),
-        "language": {
-            **language.model_dump(),
-            "model": model,
-            "model_checksum": storage.checksum(model) if model else None,
-        },
-        "url": _url_entries(recipe, recipe.url),
+        "language": language_arguments(recipe, name),
+        "url": {"lists": lists.path(recipe.run_folder), "digest": lists.digest},
         # the thresholds themselves, so that a preset edited under its name is another address
         "filters": [
             [preset.name, [list(rule) for rule in preset.rules]]
@@ -153,19 +153,3 @@ def _deciding(limits: dict[str, Any]) -> dict[str, Any]:
     """The limits that can change what becomes of a document."""
     names = ("seconds", "pdf_seconds", "memory_mb", "pdf_memory_mb", "max_bytes", "max_pdf_bytes")
     return {name: limits[name] for name in names}
-
-
-def _url_entries(recipe: Recipe, url: Url) -> dict[str, list[str]]:
-    return {
-        kind: [entry for item in items for entry in _list_entries(recipe, item)]
-        for kind, items in url.model_dump().items()
-    }
-
-
-def _list_entries(recipe: Recipe, item: str) -> list[str]:
-    """A block list entry, or the lines of a file when the item names one that exists."""
-    path = storage.join(recipe.base, item)
-    if "/" not in item and not item.endswith(".txt"):
-        return [item]
-    lines = storage.read_text(path).splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

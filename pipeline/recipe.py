@@ -77,25 +77,60 @@ class Ocr(Strict):
 
 
 class Language(Strict):
-    """Language identification, and which languages are kept."""
+    """Language identification, and which languages are kept.
 
-    model: str | None = Field(None, description="fastText model file; default lid.176.ftz")
+    Codes are ISO 639-1 or 639-3, with a script where it matters: ``en``, ``srp_Latn``.
+    """
+
+    model: str | None = Field(
+        None, description="fastText model file, labels as lid.176 or GlotLID; default lid.176.ftz"
+    )
     keep: list[str] = Field(default_factory=list, description="languages kept; empty keeps all")
-    min_score: float = Field(0.0, ge=0, le=1, description="lowest probability kept")
+    min_score: float | dict[str, float] = Field(
+        0.0, description="lowest probability kept, or one for each language and 'default'"
+    )
     first_chars: int = Field(2000, ge=0, description="characters looked at; 0 for all")
+    lines: bool = Field(False, description="tell the language of every line as well, as shares")
+    check_script: bool = Field(
+        False, description="reject texts in a script that their language is not written in"
+    )
+
+    @field_validator("min_score")
+    @classmethod
+    def _probabilities(cls, value: float | dict[str, float]) -> float | dict[str, float]:
+        for score in value.values() if isinstance(value, dict) else [value]:
+            if not 0 <= score <= 1:
+                bound = "greater than or equal to 0" if score < 0 else "less than or equal to 1"
+                raise ValueError(f"should be {bound}, got {score}")
+        return value
 
 
 class Url(Strict):
-    """Block lists for URLs: files of one entry a line, or the entries themselves."""
+    """Lists of URLs: entries, or files (a path, or a name in .txt) of one entry a line."""
 
     domains: list[str] = Field(default_factory=list, description="blocked domains, with subdomains")
     hosts: list[str] = Field(default_factory=list, description="blocked hosts, exactly")
     pages: list[str] = Field(default_factory=list, description="blocked pages: host and path")
+    prefixes: list[str] = Field(
+        default_factory=list, description="blocked pages and all paths below them"
+    )
     words: list[str] = Field(
         default_factory=lambda: list(BLOCKED_WORDS), description="words blocked anywhere in the URL"
     )
     extensions: list[str] = Field(
         default_factory=lambda: list(BLOCKED_EXTENSIONS), description="blocked file extensions"
+    )
+    folders: list[str] = Field(
+        default_factory=list,
+        description="folders of lists as UT1 and squidGuard have them: "
+        "CATEGORY/domains, urls and expressions",
+    )
+    categories: list[str] = Field(
+        default_factory=list, description="categories of the folders used; empty for all"
+    )
+    allow: list[str] = Field(
+        default_factory=list,
+        description="domains, or pages with all below them, that no list blocks",
     )
 
 

@@ -25,6 +25,7 @@ from pipeline.plan import ingest_jobs, write_jobs
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe
 from pipeline.schedule import Settings, run_jobs
+from pipeline.url_lists import url_lists
 
 SHARD_FOLDERS = ("documents", "rejected", "quarantine", "attributes", "corpus")
 
@@ -62,6 +63,7 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
             storage.join(root, "recipe.yaml"),
             yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
         )
+        url_lists(recipe).write(root)
         runner = _Runner(root, settings, progress)
         ingested = runner.step(jobs)
         judged = dedup(recipe, ingested, runner.step)

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from filters import (
     FEATURES,
-    LanguageIdentifier,
     Preset,
     Rule,
     UrlFilter,
@@ -19,6 +18,7 @@ from filters import (
     text_licence,
 )
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, REJECTED, text_id, to_table
+from pipeline.languages import LanguageTagger, language_reasons
 from pipeline.shards import conform
 
 ROWS = pa.schema([f for f in DOCUMENTS if f.name not in {feature.name for feature in FEATURES}])
@@ -32,9 +32,8 @@ class Tagger:
 
     def __init__(self, arguments: dict[str, Any]):
         self.language = arguments["language"]
-        chars = self.language["first_chars"] or None
-        self.identifier = LanguageIdentifier(self.language["model"], max_chars=chars)
-        self.urls = UrlFilter(**arguments["url"])
+        self.languages = LanguageTagger(self.language)
+        self.urls = UrlFilter.open(arguments["url"]["lists"])
         self.presets = [
             Preset(name, tuple(Rule(*rule) for rule in rules))
             for name, rules in arguments["filters"]
@@ -55,11 +54,9 @@ class Tagger:
         texts = table["text"].combine_chunks()
         measured = features(texts)
         urls = [row["uri"] if "://" in row["uri"] else None for row in rows]
-        languages, scores = self.identifier.tag(texts)
         tagged = {
             "host": self.urls.tag(pa.array(urls, pa.large_string())).host,
-            "language": languages,
-            "language_score": scores,
+            **self.languages.columns(texts),
             "n_tokens": pa.array(
                 np.ceil(measured.column("n_bytes").to_numpy() / BYTES_PER_TOKEN).astype(np.int64)
             ),
@@ -75,26 +72,13 @@ class Tagger:
         """
         reasons = judge(table, self.presets)
         stages = pc.if_else(pc.is_null(reasons), None, pa.scalar("filter"))
-        spoken = self._language_reasons(table)
+        spoken = language_reasons(table, self.language)
         other = pc.is_valid(spoken)
         reasons = pc.if_else(other, spoken, reasons)
         stages = pc.if_else(other, pa.scalar("language"), stages)
         kept = pc.is_null(reasons)
         rejected = table.append_column("stage", stages).append_column("reason", reasons)
         return table.filter(kept), conform(rejected.filter(pc.invert(kept)), REJECTED)
-
-    def _language_reasons(self, table: pa.Table) -> pa.Array:
-        keep, least = self.language["keep"], self.language["min_score"]
-        none = pa.nulls(len(table), pa.string())
-        if not keep and not least:
-            return none
-        language = table["language"].combine_chunks()
-        low = pc.less(table["language_score"].combine_chunks(), pa.scalar(least, pa.float32()))
-        reasons = pc.if_else(low, pa.scalar("language_unsure"), none)
-        if keep:
-            foreign = pc.invert(pc.fill_null(pc.is_in(language, pa.array(keep)), False))
-            reasons = pc.if_else(foreign, pa.scalar("language_not_kept"), reasons)
-        return pc.if_else(pc.is_null(language), pa.scalar("language_unknown"), reasons)
 
 
 def _spdx(text: str) -> dict[str, Any]:
