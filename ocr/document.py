@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pypdfium2 as pdfium
 
 from ocr.cleanup import assemble
-from ocr.engines import PageImage, Reading, get_engine, require_engine
+from ocr.engines import OcrEngine, PageImage, Reading, Usage, get_engine, require_engine
 from ocr.layout import Layout, lay_out
 from ocr.metadata import identifiers, read_metadata
 from ocr.pagescan import scan_page
@@ -37,6 +37,11 @@ class _Page:
     begun: float = 0.0
     seconds: float = 0.0
     error: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+    def fail(self, why: str) -> None:
+        self.route = "failed"
+        self.error = f"{self.error}; {why}" if self.error else why
 
 
 def read_pdf(data: bytes, options: PdfOptions | None = None) -> PdfResult:
@@ -48,12 +53,14 @@ def read_pdf(data: bytes, options: PdfOptions | None = None) -> PdfResult:
     decompression or a native crash inside PDFium cannot be caught here: read what you do not trust
     in a child process with a time and a memory limit.
 
-    Raises ValueError for an engine name unknown, MemoryError when memory ends, and whatever an
-    engine raises instead of answering.
+    Raises ValueError for an engine or an option unknown, MemoryError when memory ends, and
+    whatever an engine raises instead of answering.
     """
     options = options or PdfOptions()
     if options.engine != "none":
-        require_engine(options.engine)
+        require_engine(options.engine, options.engine_options)
+        if options.fallback != "none":
+            require_engine(options.fallback)
     begin = time.monotonic()
     if len(data) > options.max_bytes:
         error = f"{len(data)} bytes, limit {options.max_bytes}"
@@ -79,7 +86,12 @@ def _read(doc: pdfium.PdfDocument, data: bytes, options: PdfOptions, begin: floa
         pages.append(_look(doc, index, options))
     waiting = [page for page in pages if page.route == "ocr"]
     if waiting and options.engine != "none":
-        _recognise(doc, waiting, options, deadline)
+        engine = get_engine(options.engine, options.engine_options)
+        _recognise(engine, doc, waiting, options, deadline)
+        if options.fallback not in ("none", options.engine):
+            again = [page for page in waiting if page.route == "failed" and page.engine]
+            if again:
+                _recognise(get_engine(options.fallback), doc, again, options, deadline)
     for page in pages:
         if page.route == "failed" or (page.route == "ocr" and options.engine == "none"):
             _fall_back(page)
@@ -146,23 +158,26 @@ def _look(doc: pdfium.PdfDocument, index: int, options: PdfOptions) -> _Page:
 
 
 def _recognise(
-    doc: pdfium.PdfDocument, waiting: list[_Page], options: PdfOptions, deadline: float | None
+    engine: OcrEngine,
+    doc: pdfium.PdfDocument,
+    waiting: list[_Page],
+    options: PdfOptions,
+    deadline: float | None,
 ) -> None:
-    engine = get_engine(options.engine)
     sent: list[_Page] = []
 
     def images() -> Iterator[PageImage]:
         for page in waiting:
             begin = time.monotonic()
             if _over(deadline):
-                page.route, page.error = "failed", "out of time before OCR"
+                page.fail("out of time before OCR")
                 continue
             try:
                 pixels, page.scale = render_page(
                     doc, page.number - 1, options.dpi, options.longest_side, options.max_pixels
                 )
             except PdfError as exc:
-                page.route, page.error = "failed", str(exc)
+                page.fail(str(exc))
                 continue
             if is_blank(pixels):
                 page.route, page.rule = "blank", "no_ink"
@@ -176,18 +191,23 @@ def _recognise(
     for reading in engine.read(images()):  # in the order the pages were sent
         page = sent[done]
         done += 1
-        page.seconds += time.monotonic() - page.begun
+        spent = reading.seconds
+        page.seconds += time.monotonic() - page.begun if spent is None else spent
         page.engine = f"{engine.name} {engine.version}"
         _take(page, reading)
     for page in sent[done:]:
-        page.route, page.error = "failed", f"{engine.name} gave no answer"
+        page.engine = f"{engine.name} {engine.version}"
+        page.fail(f"{engine.name} gave no answer")
 
 
 def _take(page: _Page, reading: Reading) -> None:
     page.turn, page.confidence = reading.turn, reading.confidence
+    page.usage = reading.usage or page.usage
     if reading.error:
-        page.route, page.error = "failed", reading.error
-    elif reading.markdown is not None:
+        page.fail(reading.error)
+        return
+    page.route = "ocr"
+    if reading.markdown is not None:
         page.content = reading.markdown
     else:
         for line in reading.lines:
@@ -247,4 +267,8 @@ def _report(page: _Page, start: int, end: int) -> PageResult:
         seconds=round(page.seconds, 4),
         start=start,
         error=page.error,
+        tokens_in=page.usage.tokens_in,
+        tokens_out=page.usage.tokens_out,
+        cost=page.usage.cost,
+        tries=page.usage.tries,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ocr.router import RouterThresholds
 
@@ -18,6 +19,8 @@ class PdfOptions:
 
     engine: name of a registered OCR engine, or "none" (pages that need OCR keep the text layer
         they have, if any, and count as failed otherwise).
+    engine_options: keyword arguments of the engine, such as base_url and model of "vlm".
+    fallback: engine that reads the pages the first one failed on, or "none".
     languages: ISO 639-1 hints for engines that can use them.
     dpi, longest_side: a page is rendered at `dpi`, or more where that leaves its longest side
         under `longest_side[0]` pixels, never above `longest_side[1]` pixels or `max_pixels`.
@@ -32,6 +35,8 @@ class PdfOptions:
     """
 
     engine: str = "rapidocr"
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    fallback: str = "rapidocr"
     languages: tuple[str, ...] = ()
     dpi: int = 200
     longest_side: tuple[int, int] = (1800, 3000)
@@ -51,7 +56,11 @@ class PdfOptions:
 
 @dataclass(frozen=True, slots=True)
 class PageResult:
-    """One page.  `start` is where its text begins in the document's text (characters)."""
+    """One page.  `start` is where its text begins in the document's text (characters).
+
+    A page that the first engine failed on and the fallback read carries the fallback's name in
+    `engine` and the first one's reason in `error`; tokens, cost and tries are the first one's.
+    """
 
     number: int
     route: Route
@@ -63,6 +72,10 @@ class PageResult:
     seconds: float = 0.0
     start: int = 0
     error: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,12 @@ PAGE = pa.struct(
         ("route", pa.string()),
         ("rule", pa.string()),
         ("confidence", pa.float32()),
+        ("start", pa.int32()),
+        ("engine", pa.string()),
+        ("error", pa.string()),
+        ("tokens_in", pa.int32()),
+        ("tokens_out", pa.int32()),
+        ("cost", pa.float32()),
     ]
 )
 
@@ -57,7 +63,11 @@ PARSED = [
     field("licence_evidence", pa.string(), "where the licence stands and what stands there"),
     field("opt_out", pa.list_(pa.string()), "signals against use for training, such as noai"),
     field("n_pages", pa.int32(), "pages of a PDF, else null"),
-    field("pages", pa.list_(PAGE), "route of each PDF page: text, ocr, blank or failed, and why"),
+    field(
+        "pages",
+        pa.list_(PAGE),
+        "each PDF page: route (text, ocr, blank, failed), why, and where its text starts",
+    ),
     field("metadata", pa.string(), "further fields of the input record, as JSON"),
 ]
 TAGGED = [

@@ -106,9 +106,7 @@ class Parser:
         if is_pdf:
             ocr = self.arguments["ocr"]
             seconds = self.pdf_limits.seconds * 0.9  # ends by itself and keeps the pages done
-            options = {"engine": ocr["engine"], "max_pages": ocr["max_pages"]}
-            item["ocr"] = {**options, "max_seconds": seconds}
-            item["max_failed_pages"] = ocr["max_failed_pages"]
+            item["ocr"] = {**ocr, "max_seconds": seconds}
         else:
             item.update(self.arguments["extract"])
         return item

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.documents import PAGE
 from pipeline.plugins import load_plugin
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 PDF_TYPE = "application/pdf"
 PDF_FAILURES = ("encrypted", "corrupt", "oversized")
+PAGE_COLUMNS = tuple(field.name for field in PAGE)
 
 
 def parse(item: dict[str, Any]) -> dict[str, Any]:
@@ -18,7 +20,7 @@ def parse(item: dict[str, Any]) -> dict[str, Any]:
     ----------
     item
         ``payload`` (bytes), ``media_type``, ``uri``, ``charset``, ``headers``, ``engine``,
-        ``options``, ``plugins``; for PDFs also ``ocr`` (options of `ocr.read_pdf`).
+        ``options``, ``plugins``; for PDFs also ``ocr`` (the recipe's) with ``max_seconds``.
 
     Returns
     -------
@@ -62,18 +64,25 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_pdf(item: dict[str, Any]) -> dict[str, Any]:
-    from ocr import PdfOptions, read_pdf
+    from ocr import PdfOptions, RouterThresholds, read_pdf
 
-    result = read_pdf(item["payload"], PdfOptions(**item["ocr"]))
+    wanted = item["ocr"]
+    options = PdfOptions(
+        engine=wanted["engine"],
+        engine_options=wanted["options"],
+        fallback=wanted["fallback"],
+        router=RouterThresholds(**wanted["router"]),
+        max_pages=wanted["max_pages"],
+        max_seconds=wanted["max_seconds"],
+    )
+    result = read_pdf(item["payload"], options)
     if result.status in PDF_FAILURES:
         return {"error": f"pdf_{result.status}", "detail": result.detail or result.error or ""}
-    pages = [
-        {"number": p.number, "route": p.route, "rule": p.rule, "confidence": p.confidence}
-        for p in result.pages
-    ]
-    failed = sum(page["route"] == "failed" for page in pages)
-    if failed > item["max_failed_pages"] * max(len(pages), 1):
-        return {"error": "pdf_pages_failed", "detail": f"{failed} of {len(pages)} pages failed"}
+    pages = [{name: getattr(page, name) for name in PAGE_COLUMNS} for page in result.pages]
+    failed = [page.number for page in result.pages if page.route == "failed"]
+    if len(failed) > wanted["max_failed_pages"] * max(len(pages), 1):
+        detail = f"{len(failed)} of {len(pages)} pages failed; {result.detail}"
+        return {"error": "pdf_pages_failed", "detail": detail[:300]}
     engines = sorted({page.engine or "text layer" for page in result.pages if page.chars})
     return {
         "text": result.text,

@@ -26,7 +26,7 @@ from catalogs import storage
 from catalogs.errors import UserError, explain_validation, nearest
 from filters import load_preset
 from filters.url import BLOCKED_EXTENSIONS, BLOCKED_WORDS
-from ocr import engine_names
+from ocr import RouterThresholds, engine_names, require_engine
 from pipeline.dedup_config import DedupConfig
 from pipeline.extract import ENGINES, check_options
 from pipeline.plugins import load_plugin
@@ -65,15 +65,37 @@ class Ocr(Strict):
     """How text is taken from PDFs."""
 
     engine: str = Field("rapidocr", description="OCR engine by name, or 'none'")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="options of the engine, such as `base_url` of `vlm`"
+    )
+    fallback: str = Field(
+        "rapidocr", description="engine for the pages that the first one fails on, or 'none'"
+    )
+    router: dict[str, float] = Field(
+        default_factory=dict, description="thresholds of the page router, by name"
+    )
     max_pages: int = Field(2000, ge=1, description="pages read of one PDF")
     max_failed_pages: float = Field(
         0.5, ge=0, le=1, description="share of pages that may fail before the PDF is quarantined"
     )
 
-    @field_validator("engine")
+    @field_validator("engine", "fallback")
     @classmethod
     def _known(cls, name: str) -> str:
         return _one_of(name, [*engine_names(), "none"])
+
+    @field_validator("router")
+    @classmethod
+    def _thresholds(cls, router: dict[str, float]) -> dict[str, float]:
+        for name in router:
+            _one_of(name, RouterThresholds.__dataclass_fields__)
+        return router
+
+    @model_validator(mode="after")
+    def _can_run(self) -> Ocr:
+        if self.engine != "none":
+            require_engine(self.engine, self.options)
+        return self
 
 
 class Language(Strict):

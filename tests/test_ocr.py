@@ -470,12 +470,12 @@ class Clerk:
 def test_another_engine_is_one_registration():
     register_engine("clerk", Clerk)
     pages = [Page().picture(scan((150, 300, PROSE))) for _ in range(4)]
-    result = read(*pages, options=PdfOptions(engine="clerk"))
+    result = read(*pages, options=PdfOptions(engine="clerk", fallback="none"))
     assert [page.route for page in result.pages] == ["ocr", "failed", "ocr", "failed"]
     assert result.text == "## Sheet 1\n\nSome *text*.\n\n## Sheet 3\n\nSome *text*."
     assert [page.error for page in result.pages] == ["", "refused", "", "clerk gave no answer"]
     assert result.status == "partial"
-    lenient = read(*pages, options=PdfOptions(engine="clerk", max_failed_pages=0.5))
+    lenient = read(*pages, options=PdfOptions(engine="clerk", fallback="none", max_failed_pages=0.5))
     assert lenient.status == "ok"
 
 
