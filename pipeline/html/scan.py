@@ -181,3 +181,42 @@ def _is_name(data, i, start, length):
             return False
     c = data[stop]
     return is_space(c) or c == 0x2F or c == 0x3E
+
+
+@inner
+def attribute(data, i, end, name):
+    """First and last position of the value of an attribute, as written; both -1 without it.
+
+    ``data[i:end]`` are the attributes of a START, ``name`` bytes in lower case.
+    """
+    while i < end:
+        while i < end and (is_space(data[i]) or data[i] == 0x2F):
+            i += 1
+        first = i
+        i += 1
+        while i < end and not is_space(data[i]) and not _ends_name(data[i]):
+            i += 1
+        found = i - first == len(name)
+        k = 0
+        while found and k < len(name):
+            found = data[first + k] | 0x20 == name[k]
+            k += 1
+        while i < end and is_space(data[i]):
+            i += 1
+        begin = stop = i
+        if i < end and data[i] == 0x3D:
+            i += 1
+            while i < end and is_space(data[i]):
+                i += 1
+            if i < end and (data[i] == 0x22 or data[i] == 0x27):
+                begin = i + 1
+                stop = min(find(data, begin, data[i]), end)
+                i = stop + 1
+            else:
+                begin = i
+                while i < end and not is_space(data[i]):
+                    i += 1
+                stop = i
+        if found:
+            return begin, stop
+    return -1, -1
