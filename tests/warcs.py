@@ -7,6 +7,7 @@ import lzma
 import random
 import struct
 
+import lz4.frame
 import zstandard
 
 from pipeline.readers import READERS
@@ -58,6 +59,38 @@ def read(data, reader="warc", name="in", **options):
     )
 
 
+def read_counted(data, reader="warc", name="in", **options):
+    """All records, and the number of records present that the reader returns."""
+    found = READERS[reader](name, "box", open_file=lambda path: io.BytesIO(data), options=options)
+    records = []
+    while True:
+        try:
+            records.append(next(found))
+        except StopIteration as end:
+            return records, end.value
+
+
+ARC_VERSIONS = {
+    1: b"1 0 InternetArchive\nURL IP-address Archive-date Content-type Archive-length\n",
+    2: b"2 0 InternetArchive\nURL IP-address Archive-date Content-type Result-code Checksum "
+    b"Location Offset Filename Archive-length\n",
+}
+
+
+def arc(block=None, uri="http://a.test/1", kind="text/html", version=1, length=None):
+    """One ARC record."""
+    block = http() if block is None else block
+    size = len(block) if length is None else length
+    middle = f"{kind} 200 c0ffee - 0 x.arc" if version == 2 else kind
+    return f"{uri} 192.0.2.7 20080430204825 {middle} {size}\n".encode() + block + b"\n"
+
+
+def arc_file(records, version=1):
+    """The records of an ARC file, its description first."""
+    about = ARC_VERSIONS[version]
+    return [arc(about, "filedesc://x.arc", "text/plain"), *records]
+
+
 def verdicts(records):
     return [record.error or record.reject or "ok" for record in records]
 
@@ -98,6 +131,8 @@ CONTAINERS = {
     "zstd by record": zstd_frames,
     "zstd as a whole": lambda records: zstandard.compress(b"".join(records)),
     "zstd with dictionary": zstd_with_dictionary,
+    "lz4 by record": lambda records: b"".join(map(lz4.frame.compress, records)),
+    "lz4 as a whole": lambda records: lz4.frame.compress(b"".join(records)),
     "xz": lambda records: lzma.compress(b"".join(records)),
     "bzip2": lambda records: bz2.compress(b"".join(records)),
 }

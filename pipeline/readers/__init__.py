@@ -1,9 +1,11 @@
 """Readers: one input file in, a stream of `Record`s out.
 
-A reader is a function ``read(path, container, *, open_file, options) -> Iterator[Record]``. It
-yields exactly one record for everything present in the file, damaged parts included, and raises
-nothing for bad input; only `UserError` for wrong options and `OSError` when the file cannot be
-reached. A plug-in adds one with `register_reader`.
+A reader is a generator ``read(path, container, *, open_file, options)``. It yields exactly one
+`Record` for everything present in the file, damaged parts included, and raises nothing for bad
+input; only `UserError` for wrong options and `OSError` when the file cannot be reached. It may
+return the number of records present by a count that does not rest on reading them (compressed
+members, the rows that a footer or an index names); one that disagrees with the records seen fails
+the shard. A plug-in adds a reader with `register_reader`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pipeline.records import Record
 Reader = Callable[..., Iterator[Record]]
 
 READERS: dict[str, Reader] = {
+    "arc": warc.read,
     "html": files.read_html,
     "jsonl": jsonl.read,
     "parquet": parquet.read,

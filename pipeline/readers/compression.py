@@ -1,9 +1,9 @@
 """Compressed input files, walked member by member, so that damage costs only the member it hits.
 
-A gzip file is a chain of members, a Zstandard file one of frames, xz and bzip2 files of streams;
-here all are called members. Crawls give each record a member of its own (WARC 1.1, annex D), other
-files are one large member, or cut their stream into blocks without regard for records. `runs`
-joins members up to the next one that begins a record.
+A gzip file is a chain of members, Zstandard and LZ4 files are chains of frames, xz and bzip2 files
+of streams; here all are called members. Crawls give each record a member of its own (WARC 1.1,
+annex D), other files are one large member, or cut their stream into blocks without regard for
+records. `runs` joins members up to the next one that begins a record.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
+import lz4.frame
 import zstandard
 
-READ = 1 << 18
+from pipeline.readers.input_file import PADDING, READ, InputFile
+
 PIECE = 1 << 20  # inflated bytes handed on at once
 HEAD = 16  # inflated bytes of a member seen before it is trusted
 SALVAGED = 4096
 FEED = 1 << 10
 MAX_MEMBER_HEADER = 1 << 13
 LOOK_BACK = 1 << 20  # a broken member may have swallowed the start of the next ones
-PADDING = b"\0\r\n \t"
 
 Predicate = Callable[[bytes], bool]
 
@@ -36,48 +36,6 @@ class Damaged(Exception):
     def __init__(self, at: int, why: str, truncated: bool = False):
         super().__init__(why)
         self.at, self.truncated = at, truncated
-
-
-class InputFile:
-    """Random access to a binary file through one read-ahead buffer."""
-
-    def __init__(self, file: BinaryIO):
-        self.file = file
-        self.size = file.seek(0, 2)
-        self._start, self._buffer = 0, b""
-
-    def at(self, position: int, count: int) -> bytes:
-        """Up to `count` bytes from `position`, fewer at the end of the file."""
-        begin = position - self._start
-        at_end = self._start + len(self._buffer) == self.size
-        if begin < 0 or (begin + count > len(self._buffer) and not at_end):
-            self.file.seek(position)
-            parts, missing = [], max(count, READ)
-            while missing > 0 and (part := self.file.read(missing)):
-                parts.append(part)
-                missing -= len(part)
-            self._start, self._buffer, begin = position, b"".join(parts), 0
-        return self._buffer[begin : begin + count]
-
-    def find(self, pattern: bytes, position: int) -> int:
-        """First position of `pattern` from `position` on, or -1."""
-        while block := self.at(position, READ):
-            found = block.find(pattern)
-            if found >= 0:
-                return position + found
-            if len(block) < READ:
-                return -1
-            position += len(block) - len(pattern) + 1
-        return -1
-
-    def after_padding(self, position: int) -> int:
-        """First position from `position` on that holds neither white space nor a NUL byte."""
-        while block := self.at(position, READ):
-            rest = block.lstrip(PADDING)
-            position += len(block) - len(rest)
-            if rest:
-                return position
-        return position
 
 
 @dataclass(frozen=True)
@@ -99,7 +57,10 @@ class Codec:
 
 SKIPPABLE = [bytes([low]) for low in range(0x50, 0x60)]
 DICTIONARY = b"\x5d\x2a\x4d\x18"
-FAULTS = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, zstandard.ZstdError)
+FAULTS = (
+    *(zlib.error, lzma.LZMAError, zstandard.ZstdError),
+    *(OSError, EOFError, ValueError, RuntimeError),  # bzip2, LZ4
+)
 
 GZIP = Codec(
     "gzip", b"\x1f\x8b\x08", "gzip_damaged", 1 << 14, lambda: zlib.decompressobj(31), (".gz",)
@@ -121,7 +82,15 @@ XZ = Codec(
     (".xz",),
 )
 BZIP2 = Codec("bzip2", b"BZh", "stream_damaged", 1 << 14, bz2.BZ2Decompressor, (".bz2",))
-CODECS = (GZIP, ZSTD, XZ, BZIP2)
+LZ4 = Codec(
+    "lz4",
+    b"\x04\x22\x4d\x18",
+    "stream_damaged",
+    1 << 14,
+    lz4.frame.LZ4FrameDecompressor,
+    (".lz4",),
+)
+CODECS = (GZIP, ZSTD, XZ, BZIP2, LZ4)
 
 
 def detect_codec(file: InputFile, path: str, plain: Predicate) -> Codec | None:
@@ -186,12 +155,12 @@ def inflate(file: InputFile, start: int, codec: Codec) -> Iterator[tuple[bytes, 
             raise Damaged(position, str(error)) from None
         position += len(block)
         if stream.eof:
-            yield b"", position - len(stream.unused_data)
+            yield b"", position - len(stream.unused_data or b"")
             return
 
 
 def _pieces(stream, block: bytes) -> Iterator[bytes]:
-    if hasattr(stream, "needs_input"):  # bz2, lzma
+    if hasattr(stream, "needs_input"):  # bz2, lzma, lz4
         yield stream.decompress(block, PIECE)
         while not stream.eof and not stream.needs_input:
             yield stream.decompress(b"", PIECE)
@@ -330,12 +299,18 @@ class Run:
         File offset where the run ends: that of the next run, or the size of the file.
     lost
         The damage that ended the run, or None.
+    members
+        Members so far that begin in the run and not with mere padding.
+    filled
+        Whether anything but padding has been inflated.
     """
 
     offset: int
     chunks: Iterator[bytes]
     end: int = -1
     lost: Lost | None = None
+    members: int = 0
+    filled: bool = False
 
 
 def runs(
@@ -367,6 +342,9 @@ def runs(
             if event.start is not None and not fresh and starts and starts(event.data):
                 break
             fresh = False
+            filled = bool(event.data.strip(PADDING))
+            run.members += filled and event.start is not None
+            run.filled = run.filled or filled
             yield event.data
             event = next(events, None)
         if isinstance(event, Lost) and (event.opened or fresh):

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from pipeline import charset, http_body
-from pipeline.readers.compression import CODECS, InputFile, detect_codec, runs
+from pipeline.readers.compression import CODECS, detect_codec, runs
+from pipeline.readers.input_file import InputFile
 from pipeline.readers.options import MAX_BYTES, take
 from pipeline.records import Record
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from pipeline.readers.compression import InputFile, Run, detect_codec, runs
+from pipeline.readers.compression import Run, detect_codec, runs
+from pipeline.readers.input_file import InputFile
 from pipeline.readers.options import take
 from pipeline.readers.rows import DEFAULTS, row_record
 from pipeline.records import Record

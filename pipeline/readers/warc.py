@@ -1,17 +1,19 @@
-"""WARC files: one `Record` for every WARC record, whatever its type or state."""
+"""WARC and ARC files: one `Record` for every record, whatever its type or state."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from pipeline import charset, http_body
-from pipeline.readers.compression import InputFile, detect_codec
+from pipeline.readers.compression import Codec, Lost, detect_codec, members
+from pipeline.readers.dialects import ARC, WARC, Dialect, begins_arc, begins_warc, starts_arc
+from pipeline.readers.input_file import PADDING, InputFile
 from pipeline.readers.options import take
-from pipeline.readers.warc_frames import Frame, begins_record, frames
+from pipeline.readers.warc_frames import Count, Frame, frames
 from pipeline.records import Record
 
 HEADER_ALLOWANCE = 1 << 18
@@ -22,10 +24,6 @@ _PROVENANCE = (
     "warc-block-digest",
     "warc-truncated",
 )
-_NOT_READ = (
-    (b"filedesc:", "this is an ARC file; convert it to WARC"),
-    (b"\x04\x22\x4d\x18", "this is compressed with LZ4; recompress it with gzip or zstd"),
-)
 _DIGITS = re.compile(r"(\d{4})-?(\d\d)?-?(\d\d)?[T ]?(\d\d)?:?(\d\d)?:?(\d\d)?(?:\.(\d{1,6})\d*)?")
 
 
@@ -35,8 +33,8 @@ def read(
     *,
     open_file: Callable[[str], BinaryIO],
     options: Mapping[str, Any],
-) -> Iterator[Record]:
-    """Read a WARC file: plain, gzip (record by record or as a whole), Zstandard, xz or bzip2.
+) -> Generator[Record, None, int | None]:
+    """Read a WARC or ARC file: plain, or gzip, Zstandard, LZ4, xz, bzip2, by record or as a whole.
 
     Parameters
     ----------
@@ -54,41 +52,60 @@ def read(
     Record
         Responses with status 200 and HTML, PDF or plain text carry a payload, the latter also
         `text`; all others a `reject` or an `error`. Damage costs the records it touches.
+
+    Returns
+    -------
+    int | None
+        Records present by the count of compressed members; None where members are not records.
     """
     limit = take("warc", options)["max_bytes"]
 
     def keep(fields: dict[str, str]) -> int:
         return limit + HEADER_ALLOWANCE if record_type(fields) == "response" else 0
 
+    count = Count()
     with open_file(path) as file:
-        for frame in file_frames(InputFile(file), path, keep):
+        for frame in file_frames(InputFile(file), path, keep, count):
             yield to_record(frame, container, lambda frame, base: _response(frame, base, limit))
+    return count.records
 
 
-def file_frames(file: InputFile, path: str, keep: Callable) -> Iterator[Frame]:
+def file_frames(file: InputFile, path: str, keep: Callable, count: Count) -> Iterator[Frame]:
     """`frames`, with one frame `empty_file` or `not_warc` for a file that holds no record."""
     if not file.size:
+        count.by_member = False
         yield Frame(0, 0, {}, error="empty_file", detail="the file is empty")
         return
-    codec = detect_codec(file, path, begins_record)
-    found = frames(file, codec, keep)
+    codec = detect_codec(file, path, lambda head: begins_warc(head) or starts_arc(head))
+    found = frames(file, codec, keep, _dialect(file, path, codec), count)
     first = next(found, None)
     if first is None:
+        count.by_member = False
         detail = "the file holds nothing but padding"
         yield Frame(0, file.size, {}, error="not_warc", detail=detail)
         return
     second = next(found, None)
     if second is None and first.error == "warc_header" and not first.fields:
-        head = file.at(0, 16)
-        detail = next((why for start, why in _NOT_READ if head.startswith(start)), first.detail)
-        yield dataclasses.replace(
-            first, offset=0, length=file.size, error="not_warc", detail=detail
-        )
+        count.by_member = False
+        yield dataclasses.replace(first, offset=0, length=file.size, error="not_warc")
         return
     yield first
     if second is not None:
         yield second
     yield from found
+
+
+def _dialect(file: InputFile, path: str, codec: Codec | None) -> Dialect:
+    """WARC or ARC: by the first bytes, or by the name where these are neither."""
+    head = b""
+    for event in members(file, codec, accept=lambda head: True):
+        if isinstance(event, Lost) or len(head) >= ARC.look:
+            break
+        head = (head + event.data).lstrip(PADDING)
+    if begins_warc(head):
+        return WARC
+    named = ".arc" in path.lower().rpartition("/")[2]
+    return ARC if begins_arc(head) or named else WARC
 
 
 def to_record(

@@ -1,4 +1,4 @@
-"""WARC framing (ISO 28500): where records begin and end, found again after any damage.
+"""Framing of WARC and ARC files: where records begin and end, found again after any damage.
 
 `frames` accounts for every byte of a file: each lies in a record, in a stretch reported as lost,
 or in padding. It reads what the standard allows and what is found in the wild: bare line feeds,
@@ -7,23 +7,17 @@ folded fields, any case of field names, lengths that lie.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
-from pipeline.http_body import header_lines
-from pipeline.readers.compression import PADDING, Codec, InputFile, Run, runs
+from pipeline.readers.compression import Codec, Run, runs
+from pipeline.readers.dialects import WARC, Dialect
+from pipeline.readers.input_file import PADDING, InputFile
 
 MAX_HEADER = 1 << 16
 TRUSTED_LIES = 16
-MARK = b"WARC/"
-OVERLAP = 160
 SMALL = 1 << 20
 SCAN = 1 << 14
-
-_END_OF_HEADER = re.compile(rb"\r*\n[ \t]*\r*\n")
-_END_OR_NEXT = re.compile(rb"\r*\n(?:[ \t]*\r*(\n)|(?=WARC/\d\.\d{1,2}[ \t]*\r*\n))", re.IGNORECASE)
-_FIRST_LINES = re.compile(rb"WARC/\d\.\d{1,2}[ \t]*\r*\n[a-z][a-z0-9-]{0,63}[ \t]*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,49 +37,132 @@ class Frame:
     detail: str = ""
 
 
-def begins_record(head: bytes) -> bool:
-    """True when bytes begin like a WARC record."""
-    return head[: len(MARK)].upper() == MARK
+class Miscount(Exception):
+    """A reader has passed over bytes or records: a bug, never bad input."""
+
+
+@dataclass(slots=True)
+class Count:
+    """What a walk over a file has accounted for.
+
+    Attributes
+    ----------
+    position
+        All of the file before this offset lies in runs that have been used up.
+    present
+        Records that are there by the count of compressed members, whatever their framing says: one
+        for a member that is not blank, and for damaged ones as many as they were reported as.
+    by_member
+        Whether that count says anything: each member begins a record and holds no other.
+    """
+
+    position: int = 0
+    present: int = 0
+    by_member: bool = True
+
+    @property
+    def records(self) -> int | None:
+        """Records present; None where they cannot be counted without reading them."""
+        return self.present if self.by_member else None
+
+    def begin(self, run: Run, file: InputFile) -> None:
+        if run.offset > self.position and run.offset != file.after_padding(self.position):
+            raise Miscount(f"bytes {self.position} to {run.offset} were passed over")
+
+    def finish(self, run: Run, found: int, damaged: bool) -> None:
+        left = sum(len(chunk) for chunk in run.chunks)
+        if left:
+            raise Miscount(f"{left} inflated bytes were left over in bytes {run.offset}-{run.end}")
+        self.position = run.end
+        self.present += found if damaged else int(run.filled)
+        if not damaged and (found > 1 or run.members > 1):
+            self.by_member = False
+
+    def check(self, file: InputFile) -> None:
+        if file.after_padding(self.position) != file.size:
+            raise Miscount(f"reading ended at byte {self.position} of {file.size}")
 
 
 def frames(
-    file: InputFile, codec: Codec | None, keep: Callable[[dict[str, str]], int]
+    file: InputFile,
+    codec: Codec | None,
+    keep: Callable[[dict[str, str]], int],
+    dialect: Dialect = WARC,
+    count: Count | None = None,
 ) -> Iterator[Frame]:
-    """Every record of a WARC file, in order.
+    """Every record of a WARC or ARC file, in order.
 
     Parameters
     ----------
     keep
-        Gets the WARC fields (names in lower case) and returns how many bytes of the block may be
-        held in memory; larger blocks are passed over, and their `block` is None.
+        Gets the fields of a header (names in lower case) and returns how many bytes of the block
+        may be held in memory; larger blocks are passed over, and their `block` is None.
+    dialect
+        How records begin.
+    count
+        Filled in while walking.
+
+    Raises
+    ------
+    Miscount
+        When some of the file has been passed over.
     """
     origin, skip, lies = 0, 0, 0
+    count = Count() if count is None else count
+    count.by_member = codec is not None
+    tally = _Tally()
     while True:
-        for run in runs(file, codec, accept=begins_record, starts=begins_record, start=origin):
-            back = yield from _frames_of(run, skip, keep, lies, plain=codec is None)
+        for run in runs(file, codec, accept=dialect.starts, starts=dialect.starts, start=origin):
+            count.begin(run, file)
+            found = _frames_of(run, skip, keep, lies, codec is None, dialect)
+            back = yield from tally.passing(found)
             skip = 0
             if back is not None:
                 # a lying length led too far: open the run again where the next record begins
                 lies += 1
                 origin, skip = (back, 0) if codec is None else (run.offset, back - run.offset)
+                count.position = origin
                 break
+            count.finish(run, tally.found, tally.damaged)
+            tally = _Tally()
         else:
+            count.check(file)
             return
 
 
+@dataclass(slots=True)
+class _Tally:
+    """Frames found in one run so far, and whether one of them was damaged."""
+
+    found: int = 0
+    damaged: bool = False
+
+    def passing(
+        self, found: Generator[Frame, None, int | None]
+    ) -> Generator[Frame, None, int | None]:
+        while True:
+            try:
+                frame = next(found)
+            except StopIteration as end:
+                return end.value
+            self.found += 1
+            self.damaged = self.damaged or frame.error is not None
+            yield frame
+
+
 def _frames_of(
-    run: Run, skip: int, keep: Callable, lies: int, plain: bool
+    run: Run, skip: int, keep: Callable, lies: int, plain: bool, dialect: Dialect
 ) -> Generator[Frame, None, int | None]:
     """Yield the frames of one run; return an offset to go back to, or None."""
-    cursor = _Cursor(run.chunks, run.offset)
+    cursor = _Cursor(run.chunks, run.offset, dialect)
     cursor.skip(skip)
     while True:
         cursor.skip_padding()
         if not cursor.has(1):
             if run.lost is not None:
-                yield _lost(run, cursor.offset, _salvaged(run.lost.head))
+                yield _lost(run, cursor.offset, _salvaged(run.lost.head, dialect))
             return None
-        if begins_record(cursor.peek(len(MARK))):
+        if cursor.begins_record():
             back = yield from _record(run, cursor, keep, lies >= TRUSTED_LIES, plain)
             if back is not None:
                 return back
@@ -100,24 +177,26 @@ def _record(
 ) -> Generator[Frame, None, int | None]:
     """Yield the record that begins here, and junk that follows; return as `_frames_of` does."""
     offset, header = cursor.offset, cursor.take_header()
-    fields = parse_fields(header) if header is not None else {}
+    fields = cursor.dialect.parse(header) if header is not None else {}
     size = _size(fields)
     if size is None:
         if header is None:
-            cursor.skip(len(MARK))
+            cursor.skip(1)
         cursor.seek_record()
         what = "has no end" if header is None else "has no usable Content-Length"
         yield _bad(run, offset, cursor, fields, "warc_header", f"the WARC header {what}")
         return None
     begin, limit = cursor.offset, keep(fields)
     pieces, found, inside = cursor.take(size, max(limit, SMALL), stop)
-    ahead = cursor.peek(OVERLAP)  # a block too long by a few bytes ends in a record's first line
+    ahead = cursor.peek(
+        cursor.dialect.look
+    )  # a block too long by a few bytes ends in a record's first line
     cursor.skip_padding()
-    whole = found == size and (not cursor.has(1) or begins_record(cursor.peek(len(MARK))))
+    whole = found == size and (not cursor.has(1) or cursor.begins_record())
     broken = run.lost is not None and not cursor.has(1)
     block = b"".join(pieces)
     if not whole and inside is None:
-        spot = _find_record(block + ahead)
+        spot = cursor.dialect.find(block + ahead, 0)
         inside = begin + spot if 0 <= spot < len(block) else None
     if size > limit or found < size:
         block = None
@@ -168,18 +247,10 @@ def _lost(run: Run, offset: int, fields: dict) -> Frame:
     return Frame(begin, run.end - begin, fields, error=lost.error, detail=lost.detail)
 
 
-def _salvaged(head: bytes) -> dict[str, str]:
+def _salvaged(head: bytes, dialect: Dialect) -> dict[str, str]:
     """Fields of a record of which only the beginning is left; empty if the header is not whole."""
-    end = _END_OF_HEADER.search(head)
-    return parse_fields(head[: end.start()]) if end and begins_record(head) else {}
-
-
-def parse_fields(header: bytes) -> dict[str, str]:
-    """The named fields of a WARC header, names in lower case; the first of a name wins."""
-    fields: dict[str, str] = {}
-    for name, value in header_lines(header):
-        fields.setdefault(name, value)
-    return fields
+    end = dialect.end_of_header.search(head)
+    return dialect.parse(head[: end.start()]) if end and dialect.starts(head) else {}
 
 
 def _size(fields: dict[str, str]) -> int | None:
@@ -190,8 +261,8 @@ def _size(fields: dict[str, str]) -> int | None:
 class _Cursor:
     """Reads on through the chunks of a run; `offset` counts inflated bytes from the run's."""
 
-    def __init__(self, chunks: Iterator[bytes], offset: int):
-        self._chunks = chunks
+    def __init__(self, chunks: Iterator[bytes], offset: int, dialect: Dialect):
+        self._chunks, self.dialect = chunks, dialect
         self._buffer, self._at, self.offset = b"", 0, offset
 
     def has(self, count: int) -> bool:
@@ -211,6 +282,10 @@ class _Cursor:
     def peek(self, count: int) -> bytes:
         self.has(count)
         return self._buffer[self._at : self._at + count]
+
+    def begins_record(self) -> bool:
+        """True when a record begins here."""
+        return self.dialect.begins(self.peek(self.dialect.look))
 
     def _step(self, count: int) -> None:
         self._at += count
@@ -234,8 +309,9 @@ class _Cursor:
         """The header up to its blank line; None if a record begins or `MAX_HEADER` ends before."""
         seen = 0
         while True:
-            start = self._at + max(0, seen - OVERLAP)
-            match = _END_OR_NEXT.search(self._buffer, start, self._at + MAX_HEADER)
+            start = self._at + max(0, seen - self.dialect.look)
+            end = self.dialect.end_of_header
+            match = end.search(self._buffer, start, self._at + MAX_HEADER)
             if match:
                 break
             seen = len(self._buffer) - self._at
@@ -261,9 +337,9 @@ class _Cursor:
             piece = self._buffer[self._at : self._at + step]
             if inside is None and scan:
                 window = tail + piece
-                spot = _find_record(window)
+                spot = self.dialect.find(window, 0)
                 inside = self.offset - len(tail) + spot if spot >= 0 else None
-                tail = window[-OVERLAP:]
+                tail = window[-self.dialect.look :]
                 if stop and inside is not None:
                     self._step(max(0, inside - self.offset))
                     return [], found, inside
@@ -272,31 +348,20 @@ class _Cursor:
             found += len(piece)
             self._step(len(piece))
         if tail and inside is None:
-            spot = _find_record(tail + self.peek(OVERLAP))
+            spot = self.dialect.find(tail + self.peek(self.dialect.look), 0)
             inside = self.offset - len(tail) + spot if 0 <= spot < len(tail) else None
         return pieces, found, inside
 
     def seek_record(self) -> None:
         """Go on to where the next record seems to begin, or to the end of the run."""
-        while self.has(OVERLAP) or self.has(1):
-            spot = _find_record(self._buffer, self._at)
+        look = self.dialect.look
+        while self.has(look) or self.has(1):
+            spot = self.dialect.find(self._buffer, self._at)
             if spot >= 0:
                 self._step(spot - self._at)
                 return
             rest = len(self._buffer) - self._at
             more = self._more()
-            self._step(rest if not more else max(0, rest - OVERLAP))
+            self._step(rest if not more else max(0, rest - look))
             if not more:
                 return
-
-
-def _find_record(data: bytes, start: int = 0) -> int:
-    """Position of the first thing that looks like the first two lines of a record, or -1."""
-    found = -1
-    for mark in (MARK, MARK.lower()):
-        end = len(data) if found < 0 else found
-        spot = data.find(mark, start, end)
-        while spot >= 0 and not _FIRST_LINES.match(data, spot):
-            spot = data.find(mark, spot + 1, end)
-        found = spot if spot >= 0 else found
-    return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, BinaryIO
 
 from pipeline import charset, http_body
-from pipeline.readers.compression import InputFile
+from pipeline.readers.input_file import InputFile
 from pipeline.readers.options import take
 from pipeline.readers.warc import file_frames, record_type, to_record
-from pipeline.readers.warc_frames import Frame
+from pipeline.readers.warc_frames import Count, Frame
 from pipeline.records import Record
 
 
@@ -19,7 +19,7 @@ def read(
     *,
     open_file: Callable[[str], BinaryIO],
     options: Mapping[str, Any],
-) -> Iterator[Record]:
+) -> Generator[Record, None, int | None]:
     """Read a WET file; parameters and guarantees as for `pipeline.readers.warc.read`.
 
     Conversion records to plain text carry `text`, others are rejected as `not_conversion`.
@@ -29,9 +29,11 @@ def read(
     def keep(fields: dict[str, str]) -> int:
         return limit if record_type(fields) == "conversion" else 0
 
+    count = Count()
     with open_file(path) as file:
-        for frame in file_frames(InputFile(file), path, keep):
+        for frame in file_frames(InputFile(file), path, keep, count):
             yield to_record(frame, container, lambda frame, base: _text(frame, base, limit))
+    return count.records
 
 
 def _text(frame: Frame, base: dict[str, Any], limit: int) -> Record:
