@@ -217,6 +217,7 @@ class Mill:
             return {"text": record.text}
         if record.media_type not in (*HTML_TYPES, PDF_TYPE):
             return {"error": "media_type", "detail": f"no parser for {record.media_type}"}
+        self.stats["pages_html"] += record.media_type in HTML_TYPES
         return self.parser.parse(record)
 
     def _tag(self, rows: list[dict]) -> tuple[pa.Table, list[dict]]:
