@@ -54,7 +54,8 @@ def audit(root: str, each: Callable[[Row], None] = lambda row: None) -> Audit:
     For every shard: its files exist, their bytes have the recorded checksum, the records counted in
     them equal the ledger's accounting reason by reason, and
     ``read = kept + rejected + quarantined``. For the whole run: every planned shard is committed,
-    and each record read stands in corpus/, in rejected/, in quarantine/ or is a duplicate.
+    and each record read stands in corpus/, in rejected/, in quarantine/, is a duplicate or was cut
+    too short as site boilerplate.
 
     Parameters
     ----------
@@ -115,10 +116,15 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
         verdicts = _tally(ledger.file(row.files["attributes"]), ["kept", "reason"])
         kept = verdicts.pop("True:None", 0)
         rejected = {f"dedup:{key.split(':', 1)[1]}": n for key, n in verdicts.items()}
+    elif row.step == "boilerplate":
+        reasons = _tally(ledger.file(row.files["boilerplate"]), ["cut_reason"])
+        rejected = {f"boilerplate:{key}": n for key, n in reasons.items() if key != "None"}
+        kept = row.read - sum(rejected.values())
     elif row.step == "write":
         kept = _rows(ledger.file(row.files["corpus"]))
         result.totals["corpus"] += kept
-        result.totals["duplicates"] += sum(rejected.values())
+        for key, count in rejected.items():
+            result.totals["cut" if key.startswith("boilerplate:") else "duplicates"] += count
     told = (row.kept, row.rejected, row.quarantined)
     if (kept, rejected, quarantined) != told:
         result.problems.append(
@@ -132,12 +138,12 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
 
 def _audit_totals(result: Audit) -> None:
     total = result.totals
-    if total["documents"] != total["corpus"] + total["duplicates"]:
+    if total["documents"] != total["corpus"] + total["duplicates"] + total["cut"]:
         result.problems.append(
-            f"whole run: {total['documents']} documents, but corpus + duplicates = "
-            f"{total['corpus']} + {total['duplicates']}"
+            f"whole run: {total['documents']} documents, but corpus + duplicates + cut = "
+            f"{total['corpus']} + {total['duplicates']} + {total['cut']}"
         )
-    parts = ("corpus", "duplicates", "rejected", "quarantined")
+    parts = ("corpus", "duplicates", "cut", "rejected", "quarantined")
     if total["read"] != sum(total[part] for part in parts):
         result.problems.append(
             f"whole run: read {total['read']}, but "

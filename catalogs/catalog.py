@@ -53,7 +53,10 @@ SHARDS = {
 FUNNEL = {
     "source": (pa.string(), "source in the recipe"),
     "rank": (pa.int32(), "order of the stages along the way of a record"),
-    "stage": (pa.string(), "read, url, extract, language, filter, dedup; quarantine; corpus"),
+    "stage": (
+        pa.string(),
+        "read, url, extract, language, filter, dedup, boilerplate; quarantine; corpus",
+    ),
     "outcome": (pa.string(), "read, rejected, quarantined or kept"),
     "reason": (pa.string(), "reason of rejection or error of quarantine, else null"),
     "records": (pa.int64(), "number of records"),
@@ -71,8 +74,8 @@ SOURCES = {
     "tokens": (pa.int64(), "tokens in corpus/, estimated"),
 }
 VIEW_DOCS = {
-    "documents": "every document that passed the filters, with its dedup verdict",
-    "corpus": "what survived: the documents in corpus/",
+    "documents": "every document that passed the filters, whole, with the later verdicts on it",
+    "corpus": "what survived: the documents in corpus/, without site boilerplate",
     "rejected": "every rejected record or document, with stage and reason",
     "quarantine": "every record that could not be processed, with its error",
     "shards": "every committed file",
@@ -80,7 +83,7 @@ VIEW_DOCS = {
     "funnel": "how many records went where, per source, stage and reason",
     "sources": "totals per source",
 }
-STAGES = ("read", "url", "extract", "language", "filter", "dedup")
+STAGES = ("read", "url", "extract", "language", "filter", "dedup", "boilerplate")
 DEDUP = {
     "dup_cluster": "smallest id of the cluster of near copies, null if the document stands alone",
     "dup_count": "rows in the cluster, exact copies and this row included",
@@ -88,7 +91,11 @@ DEDUP = {
     "dup_kept_row": "row_id of the copy that is kept",
     "dup_jaccard": "Jaccard similarity of shingles to the document it matched, if verified",
     "kept": "whether the document is in corpus/",
-    "dup_reason": "exact_duplicate or near_duplicate, null if kept",
+    "dup_reason": "exact_duplicate or near_duplicate, null if it is no duplicate",
+}
+BOILERPLATE = {
+    "cut_spans": "bytes of the text that repeat across pages of its host, cut from corpus/",
+    "cut_reason": "too_short where too little is left without them, else null",
 }
 
 
@@ -150,7 +157,7 @@ def columns(root: str) -> list[Column]:
         for kind, view in _FILE_VIEWS.items():
             if kind in row.files and view not in described:
                 described[view] = _file_docs(ledger.file(row.files[kind]))
-    described.get("documents", {}).update(DEDUP)
+    described.get("documents", {}).update({**DEDUP, **BOILERPLATE})
     with open_catalog(root) as connection:
         found = []
         for view in VIEW_DOCS:
@@ -219,7 +226,7 @@ def _define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, how: str) -> 
     if not rows:
         raise UserError(f"{ledger.root}: no committed shard here; is this a run folder?")
     _tables(connection, rows, how)
-    paths = {kind: [] for kind in (*_FILE_VIEWS, "attributes")}
+    paths = {kind: [] for kind in (*_FILE_VIEWS, "attributes", "boilerplate")}
     for row in rows:
         for kind in paths.keys() & row.files.keys():
             paths[kind].append(ledger.file(row.files[kind]))
@@ -232,19 +239,30 @@ def _define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, how: str) -> 
         "null::DOUBLE AS dup_jaccard, null::BOOLEAN AS kept, null::VARCHAR AS dup_reason "
         f"FROM {_scan(paths['documents'])}"
     )
-    connection.execute(
-        f"CREATE VIEW documents AS SELECT d.*, a.* EXCLUDE (row_id) "
-        f"FROM {_scan(paths['documents'])} d LEFT JOIN ({attributes}) a USING (row_id)"
+    cuts = (
+        f"SELECT row_id, cut_spans, cut_reason FROM {_scan(paths['boilerplate'])}"
+        if paths["boilerplate"]
+        else 'SELECT null::VARCHAR AS row_id, null::STRUCT("start" INTEGER, "end" INTEGER, '
+        "reason VARCHAR)[] AS cut_spans, null::VARCHAR AS cut_reason WHERE false"
     )
+    connection.execute(
+        "CREATE VIEW documents AS SELECT d.*, a.* EXCLUDE (row_id) "
+        "REPLACE (kept AND c.cut_reason IS NULL AS kept), c.* EXCLUDE (row_id) "
+        f"FROM {_scan(paths['documents'])} d LEFT JOIN ({attributes}) a USING (row_id) "
+        f"LEFT JOIN ({cuts}) c USING (row_id)"
+    )
+    later = ", ".join((*DEDUP, *BOILERPLATE))
     connection.execute(
         f"CREATE VIEW rejected AS SELECT * FROM {_scan(paths['rejected'])} UNION ALL BY NAME "
-        "SELECT 'dedup' AS stage, dup_reason AS reason, "
-        "* EXCLUDE (dup_cluster, dup_count, dup_kept_id, dup_kept_row, dup_jaccard, kept, "
-        "dup_reason) FROM documents WHERE NOT kept"
+        "SELECT CASE WHEN dup_reason IS NULL THEN 'boilerplate' ELSE 'dedup' END AS stage, "
+        f"coalesce(dup_reason, cut_reason) AS reason, * EXCLUDE ({later}) "
+        "FROM documents WHERE NOT kept"
     )
     connection.execute(f"CREATE VIEW quarantine AS SELECT * FROM {_scan(paths['quarantine'])}")
-    corpus = _scan(paths["corpus"]) if paths["corpus"] else "documents WHERE kept"
-    connection.execute(f"CREATE VIEW corpus AS SELECT * FROM {corpus}")
+    corpus = f"* FROM {_scan(paths['corpus'])}"
+    if not paths["corpus"]:
+        corpus = "*, 0::BIGINT AS cut_bytes FROM documents WHERE kept"
+    connection.execute(f"CREATE VIEW corpus AS SELECT {corpus}")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, rows: list[Row], how: str) -> None:

@@ -19,7 +19,7 @@ MATCH = "row_id = $1 OR uri = $1 OR container = $1"
 MATCH_END = "ends_with(uri, '/' || $1)"
 NOT_SCORES = {
     *("text", "stage", "reason", "error", "detail", "kept", "dup_cluster", "dup_count"),
-    *("dup_kept_id", "dup_kept_row", "dup_jaccard", "dup_reason"),
+    *("dup_kept_id", "dup_kept_row", "dup_jaccard", "dup_reason", "cut_spans", "cut_reason"),
 }
 
 
@@ -63,7 +63,8 @@ def _find(root: str, what: str, limit: int, match: str) -> list[Story]:
                 story.copies = _copies(rows, row)
             stories.append(story)
         for row in rows(
-            f"SELECT * FROM rejected WHERE ({match} OR id = $1) AND stage != 'dedup' LIMIT {limit}",
+            f"SELECT * FROM rejected WHERE ({match} OR id = $1) "
+            f"AND stage NOT IN ('dedup', 'boilerplate') LIMIT {limit}",
             what,
         ):
             stories.append(Story(f"rejected at {row['stage']}: {row['reason']}", row))
@@ -77,7 +78,10 @@ def _document_outcome(row: dict[str, Any]) -> str:
     if row["kept"] is None:
         return "passed the filters; not deduplicated yet"
     if row["kept"]:
-        return "kept in corpus/"
+        lost = sum(span["end"] - span["start"] for span in row["cut_spans"] or ())
+        return "kept in corpus/" + (f", {lost:,} bytes of site boilerplate cut" if lost else "")
+    if row["dup_reason"] is None:
+        return f"rejected at boilerplate: {row['cut_reason']}"
     near = f", Jaccard {row['dup_jaccard']:.2f}" if row["dup_jaccard"] else ""
     return f"dropped as {row['dup_reason']} of {row['dup_kept_id']}{near}"
 

@@ -144,7 +144,8 @@ def audit(root: Run) -> None:
     )
     output.print(
         f"read {total['read']:,} = corpus {total['corpus']:,} + duplicates "
-        f"{total['duplicates']:,} + rejected {total['rejected']:,} + quarantined "
+        f"{total['duplicates']:,} + cut too short {total['cut']:,} + rejected "
+        f"{total['rejected']:,} + quarantined "
         f"{total['quarantined']:,}",
         soft_wrap=True,
     )

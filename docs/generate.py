@@ -118,6 +118,8 @@ def documents_page() -> str:
     """The document schema and the views of the catalogue as Markdown."""
     parts = [DOCUMENTS_INTRO, "## Columns of `documents/`\n", _columns(DOCUMENTS)]
     parts += ["## Added by deduplication (view `documents`)\n", _rows(catalog.DEDUP.items())]
+    parts += ["## Added by the search for site boilerplate\n"]
+    parts += [_rows(catalog.BOILERPLATE.items())]
     parts += ["## Columns of `corpus/`\n", "As above, and:\n"]
     parts += [_columns([f for f in CORPUS if f.name not in DOCUMENTS.names])]
     kept = ", ".join(f"`{name}`" for name in CORPUS.names)

@@ -75,8 +75,11 @@ def write_pool(job: Job) -> Row:
     with at_work(job) as work, open_catalog(arguments["run"]) as catalog:
         path = work.path("pool", f"pool/{job.shard}.parquet")
         reader = catalog.sql(
-            f"""SELECT id, sum(n_bytes) OVER place - n_bytes < $limit AS held, text
-            FROM documents WHERE {arguments["member"]}
+            f"""SELECT id, sum(n_bytes) OVER place - n_bytes < $limit AS held,
+                coalesce(cut_text, text) AS text
+            FROM documents LEFT JOIN
+                (SELECT row_id, text AS cut_text FROM corpus WHERE cut_bytes > 0) USING (row_id)
+            WHERE {arguments["member"]}
             WINDOW place AS (ORDER BY md5(id || $seed), row_id ROWS UNBOUNDED PRECEDING)
             ORDER BY md5(id || $seed), row_id""",
             params={"limit": arguments["hold_out"], "seed": str(arguments["seed"])},

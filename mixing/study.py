@@ -142,7 +142,10 @@ class _Runner:
         study, run = self.study, Ledger(self.study.run_folder)
         corpus = sorted(
             file.checksum
-            for step, kind in (("ingest", "documents"), ("judge", "attributes"))
+            for step, kind in (
+                *(("ingest", "documents"), ("judge", "attributes")),
+                ("boilerplate", "boilerplate"),
+            )
             for row in run.rows(step)
             for file in [row.files[kind]]
         )

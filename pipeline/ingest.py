@@ -124,6 +124,7 @@ class Mill:
         self.rejected: Counter[str] = Counter()
         self.quarantined: Counter[str] = Counter()
         self.stats: Counter[str] = Counter()
+        self.hosts: Counter[str] = Counter()
         self.watch = Stopwatch()
         buffer = arguments["limits"]["buffer_mb"] << 20
         compression = compression_options("zstd", 3)
@@ -150,6 +151,7 @@ class Mill:
                 shard.close()
         self.watch.seconds["parse"] += self.parser.cpu_seconds
         self.stats.update(self.watch.stats())
+        self.stats["host_pages"] = max(self.hosts.values(), default=0)  # of the host with most
         return self.work.commit(
             read=self.read,
             kept=self.documents.rows,
@@ -185,6 +187,7 @@ class Mill:
         if len(kept):
             self.stats["text_bytes"] += pc.sum(kept["n_bytes"]).as_py()
             self.stats["tokens"] += pc.sum(kept["n_tokens"]).as_py()
+            self.hosts.update(kept["host"].drop_null().to_pylist())
             self.documents.append(kept)
         for table in rejects:
             self._reject(table)

@@ -12,6 +12,7 @@ from catalogs import storage
 from catalogs.ledger import Row
 from filters import load_preset
 from pipeline.address import address, code_version
+from pipeline.boilerplate import find_boilerplate
 from pipeline.ingest import ingest
 from pipeline.jobs import Job
 from pipeline.languages import language_arguments
@@ -42,7 +43,8 @@ INGEST_LIBRARIES = (
     *("resiliparse", "trafilatura", "lxml", "pypdfium2", "rapidocr", "onnxruntime"),
     *("fasttext-community", "fonttools", "idna", "numpy", "pyarrow"),
 )
-WRITE_CODE = ("pipeline.write", "pipeline.documents", "pipeline.shards")
+BOILERPLATE_CODE = ("filters.boilerplate", "pipeline.boilerplate")
+WRITE_CODE = ("pipeline.write", "pipeline.documents", "pipeline.shards", "filters.c4")
 
 
 def ingest_jobs(recipe: Recipe) -> list[Job]:
@@ -85,8 +87,45 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
     return jobs
 
 
-def write_jobs(recipe: Recipe, ingested: list[Row], attributes: dict[str, Row]) -> list[Job]:
-    """One job per part of each source; `attributes` maps an ingest shard to its dedup row."""
+def boilerplate_jobs(recipe: Recipe, ingested: list[Row], attributes: dict[str, Row]) -> list[Job]:
+    """One job per documents shard in which some host has enough pages; parameters as below."""
+    code = code_version(BOILERPLATE_CODE, ("numpy", "xxhash"))
+    config, root = recipe.boilerplate.model_dump(), recipe.run_folder
+    jobs = []
+    for row in ingested if recipe.boilerplate.cut else ():
+        if row.stats.get("host_pages", 0) < recipe.boilerplate.min_pages:
+            continue
+        files = row.files["documents"], attributes[row.shard].files["attributes"]
+        inputs = tuple(file.checksum for file in files)
+        paths = [storage.join(root, file.path) for file in files]
+        jobs.append(
+            Job(
+                root=root,
+                step="boilerplate",
+                shard=row.shard,
+                address=address("boilerplate", config, inputs, code),
+                run=find_boilerplate,
+                arguments={"documents": paths[0], "attributes": paths[1], "config": config},
+                inputs=inputs,
+                source=row.source,
+                code=code,
+                memory_mb=1024,
+                weight=files[0].bytes,
+            )
+        )
+    return jobs
+
+
+def write_jobs(
+    recipe: Recipe,
+    ingested: list[Row],
+    attributes: dict[str, Row],
+    boilerplate: dict[str, Row],
+) -> list[Job]:
+    """One job per part of each source.
+
+    `attributes` maps each ingest shard to its dedup row, `boilerplate` some of them to theirs.
+    """
     code = code_version(WRITE_CODE, ("pyarrow",))
     settings = recipe.write
     compression = {"compression": settings.compression, "level": settings.level}
@@ -94,10 +133,19 @@ def write_jobs(recipe: Recipe, ingested: list[Row], attributes: dict[str, Row]) 
     for source in sorted(recipe.sources):
         rows = [row for row in ingested if row.source == source]
         for number, part in enumerate(plan_parts(rows, settings.shard_mb * 1_000_000)):
-            pairs = [
-                (row.files["documents"], attributes[row.shard].files["attributes"]) for row in part
+            files = [
+                [
+                    row.files["documents"],
+                    attributes[row.shard].files["attributes"],
+                    *(
+                        [found.files["boilerplate"]]
+                        if (found := boilerplate.get(row.shard))
+                        else []
+                    ),
+                ]
+                for row in part
             ]
-            inputs = tuple(file.checksum for pair in pairs for file in pair)
+            inputs = tuple(file.checksum for own in files for file in own)
             root = recipe.run_folder
             jobs.append(
                 Job(
@@ -109,9 +157,7 @@ def write_jobs(recipe: Recipe, ingested: list[Row], attributes: dict[str, Row]) 
                     arguments={
                         **compression,
                         "buffer_mb": recipe.limits.buffer_mb,
-                        "parts": [
-                            tuple(storage.join(root, file.path) for file in pair) for pair in pairs
-                        ],
+                        "parts": [[storage.join(root, file.path) for file in own] for own in files],
                     },
                     inputs=inputs,
                     source=source,

@@ -211,6 +211,24 @@ class Limits(Strict):
     attempts: int = Field(40, ge=1, description="tries of one task, all rungs of the ladder")
 
 
+class Boilerplate(Strict):
+    """Lines that repeat across the pages of one host in one input file are cut from `corpus/`."""
+
+    cut: bool = Field(True, description="look for such lines and cut them")
+    min_pages: int = Field(10, ge=2, description="hosts with fewer pages are left alone")
+    pages: int = Field(5, ge=2, description="pages of the host that a line must stand on")
+    share: float = Field(
+        0.3, gt=0, le=1, description="share of the host's pages that a line must stand on"
+    )
+    min_chars: int = Field(
+        16, ge=1, description="letters and digits that repeated lines in a row need to be cut"
+    )
+    max_chars: int = Field(500, ge=1, description="longer lines are paragraphs, and stay")
+    min_bytes: int = Field(
+        300, ge=0, description="a text with fewer bytes left after a cut is rejected"
+    )
+
+
 class Write(Strict):
     """The clean shards."""
 
@@ -235,6 +253,7 @@ class Recipe(Strict):
         description="filters in order, by preset name or {preset, overrides}",
     )
     dedup: DedupConfig = DedupConfig()
+    boilerplate: Boilerplate = Boilerplate()
     write: Write = Write()
     limits: Limits = Limits()
     plugins: list[str] = Field(default_factory=list, description="Python files loaded first")

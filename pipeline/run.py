@@ -1,4 +1,4 @@
-"""The runner: plan, ingest, dedup, write, catalogue. Running again is a no-op."""
+"""The runner: plan, ingest, dedup, boilerplate, write, catalogue. Running again is a no-op."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.dedup import check_keep
 from pipeline.dedup_jobs import dedup
 from pipeline.documents import DOCUMENTS
 from pipeline.jobs import Job
-from pipeline.plan import ingest_jobs, write_jobs
+from pipeline.plan import boilerplate_jobs, ingest_jobs, write_jobs
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe
 from pipeline.schedule import Settings, run_jobs
@@ -66,8 +66,10 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
         url_lists(recipe).write(root)
         runner = _Runner(root, settings, progress)
         ingested = runner.step(jobs)
-        judged = dedup(recipe, ingested, runner.step)
-        written = runner.step(write_jobs(recipe, ingested, {row.shard: row for row in judged}))
+        judged = {row.shard: row for row in dedup(recipe, ingested, runner.step)}
+        found = runner.step(boilerplate_jobs(recipe, ingested, judged))
+        boilerplate = {row.shard: row for row in found}
+        written = runner.step(write_jobs(recipe, ingested, judged, boilerplate))
         _check_totals(ingested, written)
         runner.finish()
     return Summary(root, runner.done, runner.skipped, time.monotonic() - began)

@@ -1,10 +1,11 @@
-"""WRITE: what survived, as clean shards sorted by id."""
+"""WRITE: what survived, without site boilerplate, as clean shards sorted by id."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,7 +13,8 @@ import pyarrow.parquet as pq
 from catalogs import storage
 from catalogs.errors import DamageError
 from catalogs.ledger import Row
-from pipeline.documents import DOCUMENTS, field
+from filters import cut_spans, features
+from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, field
 from pipeline.jobs import Job, at_work
 from pipeline.shards import SortedShard, compression_options
 
@@ -26,7 +28,8 @@ CORPUS = pa.schema(
     [DOCUMENTS.field(name) for name in CORPUS_COLUMNS]
     + [
         field("dup_count", pa.int64(), "copies and near copies read, this one included"),
-        DOCUMENTS.field("text"),
+        field("cut_bytes", pa.int64(), "bytes of site boilerplate cut from the text"),
+        field("text", pa.string(), "the text of the document without site boilerplate"),
     ]
 )
 
@@ -45,7 +48,7 @@ def plan_parts(rows: Iterable[Row], shard_bytes: int) -> list[list[Row]]:
 
 
 def write_part(job: Job) -> Row:
-    """Write one shard of ``corpus/`` from some document shards and their dedup attributes.
+    """Write one shard of ``corpus/`` from some document shards and their attribute files.
 
     Raises
     ------
@@ -61,20 +64,21 @@ def write_part(job: Job) -> Row:
         buffer = arguments["buffer_mb"] << 20
         shard = SortedShard(path, CORPUS, ["id", "row_id"], buffer, compression)
         tokens = text_bytes = 0
-        for documents, attributes in arguments["parts"]:
-            judged = _read_attributes(attributes)
+        for documents, attributes, *boilerplate in arguments["parts"]:
+            judged = _read(attributes, ["row_id", "kept", "reason", "dup_count"])
+            cuts = [_read(path, ["row_id", "cut_spans", "cut_reason"]) for path in boilerplate]
             at = 0
             for table in _groups(documents):
-                verdicts = judged.slice(at, len(table))
+                verdicts, *spans = (b.slice(at, len(table)) for b in (judged, *cuts))
                 at += len(table)
-                if not verdicts["row_id"].equals(table["row_id"].combine_chunks()):
-                    raise DamageError(f"{attributes} does not match {documents}")
-                keep = verdicts["kept"]
-                rejected.update(
-                    f"dedup:{reason}"
-                    for reason in verdicts["reason"].filter(pc.invert(keep)).to_pylist()
-                )
+                for batch, path in zip((verdicts, *spans), (attributes, *boilerplate), strict=True):
+                    if not batch["row_id"].equals(table["row_id"].combine_chunks()):
+                        raise DamageError(f"{path} does not match {documents}")
+                reasons = _reasons(verdicts, *spans)
+                rejected.update(reasons.drop_null().to_pylist())
+                keep = pc.is_null(reasons)
                 table = table.append_column("dup_count", verdicts["dup_count"]).filter(keep)
+                table = _cut(table, *(batch["cut_spans"].filter(keep) for batch in spans))
                 tokens += pc.sum(table["n_tokens"]).as_py() or 0
                 text_bytes += pc.sum(table["n_bytes"]).as_py() or 0
                 shard.append(table)
@@ -86,16 +90,43 @@ def write_part(job: Job) -> Row:
         return work.commit(read=read, kept=shard.rows, rejected=rejected, stats=stats)
 
 
+def _reasons(verdicts: pa.RecordBatch, cuts: pa.RecordBatch | None = None) -> pa.Array:
+    """Why rows are not written, ``stage:reason`` or null."""
+    reasons = pc.binary_join_element_wise("dedup", verdicts["reason"], ":")
+    reasons = pc.if_else(verdicts["kept"], None, reasons)
+    if cuts is None:
+        return reasons
+    return pc.coalesce(reasons, pc.binary_join_element_wise("boilerplate", cuts["cut_reason"], ":"))
+
+
+def _cut(table: pa.Table, spans: pa.Array | None = None) -> pa.Table:
+    """The rows without their spans, and the counts of the text that is left."""
+    before = table["n_bytes"].combine_chunks()
+    lists = pc.list_value_length(spans) if spans is not None else pa.nulls(len(table), pa.int32())
+    changed = pc.greater(pc.fill_null(lists, 0), 0)
+    if pc.any(changed).as_py():
+        texts = cut_spans(table["text"].filter(changed), spans.filter(changed))
+        counts = features(texts)
+        n_bytes, n_words = counts["n_bytes"], counts["n_words"]
+        tokens = np.ceil(n_bytes.to_numpy() / BYTES_PER_TOKEN).astype(np.int64)
+        new = {"text": texts, "n_bytes": n_bytes, "n_words": n_words, "n_tokens": pa.array(tokens)}
+        for name, values in new.items():
+            place, old = table.column_names.index(name), table[name].combine_chunks()
+            values = pc.replace_with_mask(old, changed, values.cast(old.type))
+            table = table.set_column(place, CORPUS.field(name), values)
+    gone = pc.subtract(before, table["n_bytes"].combine_chunks())
+    return table.append_column("cut_bytes", gone.cast(pa.int64()))
+
+
 def _groups(documents: str):
-    columns = [name for name in CORPUS.names if name != "dup_count"]
+    columns = [name for name in CORPUS.names if name not in ("dup_count", "cut_bytes")]
     with storage.open_input(documents) as file:
         reader = pq.ParquetFile(file, pre_buffer=False)
         for group in range(reader.num_row_groups):
             yield reader.read_row_group(group, columns=columns)
 
 
-def _read_attributes(path: str) -> pa.RecordBatch:
-    columns = ["row_id", "kept", "reason", "dup_count"]
+def _read(path: str, columns: list[str]) -> pa.RecordBatch:
     with storage.open_input(path) as file:
         table = pq.ParquetFile(file).read(columns=columns).combine_chunks()
     batches = table.to_batches()
