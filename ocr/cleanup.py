@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ocr.furniture import remove_furniture
-from ocr.layout import Layout
+from ocr.layout import Layout, Row
 from ocr.paragraphs import (
     Block,
     blocks_of,
@@ -16,6 +16,7 @@ from ocr.paragraphs import (
     settle_hyphens,
     vocabulary,
 )
+from ocr.tables import find_tables, stacked, take_ruled
 
 _HEADING_SIZE = 1.15  # of the body size; sizes read off an image are not used
 _HEADING_CHARS = 160
@@ -48,6 +49,8 @@ def assemble(
     layouts = [page for page in pages if isinstance(page, Layout)]
     if not keep_running_heads:
         remove_furniture(layouts)
+    for layout in layouts:
+        take_ruled(layout)
     blocks: list[Block] = []
     for number, page in enumerate(pages):
         blocks.extend(
@@ -65,9 +68,30 @@ def assemble(
 
 
 def _blocks(layout: Layout, number: int) -> list[Block]:
-    found = [b for rows in layout.regions for b in blocks_of(rows, number, layout.approximate)]
+    stacks = stacked(layout.regions)
+    found = [b for rows in stacks for b in _region_blocks(rows, number, layout.approximate)]
     for row in layout.aside:
         found.append(Block(row.text, number, row.size, flows=False))
+    return found
+
+
+def _region_blocks(rows: list[Row], number: int, approximate: bool) -> list[Block]:
+    found: list[Block] = []
+    tables = {table.begin: table for table in find_tables(rows)}
+    begin = i = 0
+    while i <= len(rows):
+        table = tables.get(i)
+        if i < len(rows) and not table and not rows[i].cells[0].table:
+            i += 1
+            continue
+        found += blocks_of(rows[begin:i], number, approximate)
+        if table:
+            found.append(Block(table.text, number, rows[i].size, rows=table.end - i, flows=False))
+        elif i < len(rows):
+            cells = rows[i].cells
+            found.append(Block(cells[0].text, number, cells[0].size, flows=False))
+            found += blocks_of([Row(cells[1:])], number, approximate) if cells[1:] else []
+        i = begin = table.end if table else i + 1
     return found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pypdfium2.raw as raw
 
 from ocr.pdfium import Frame
+from ocr.rulings import THIN, Box
 
 
 class Drawn:
@@ -17,6 +18,7 @@ class Drawn:
     GRID = 64
     MAX_DEPTH = 4  # of nested form XObjects
     MAX_BOXES = 2000
+    MAX_RULES, MAX_SEGMENTS = 4000, 2000
     PAGE_WIDE = 0.6  # share of the page an image must cover to hide what was painted before it
 
     def __init__(self, page, frame: Frame, max_objects: int) -> None:
@@ -24,7 +26,8 @@ class Drawn:
         self.grid = np.zeros((self.GRID, self.GRID), dtype=bool)
         self.images = self.paths = self.max_pixels = 0
         self.texts = self.covered = 0  # text objects, and those painted before a page-wide image
-        self.painted: list[tuple[float, float, float, float]] = []
+        self.painted: list[Box] = []
+        self.rules: list[Box] = []  # straight lines along the page's sides
         self.left = max_objects
         self._walk(page, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject, None, 0)
 
@@ -61,6 +64,7 @@ class Drawn:
                 self._image(obj, x0, y0, x1, y1)
             elif kind == raw.FPDF_PAGEOBJ_PATH:
                 self.paths += 1
+                self._rule(obj, (x0, y0, x1, y1), matrix)
 
     def _image(self, obj, x0: float, y0: float, x1: float, y1: float) -> None:
         self.images += 1
@@ -75,6 +79,43 @@ class Drawn:
         cx0, cx1 = (min(max(round(x / w * g), 0), g) for x in (x0, x1))
         cy0, cy1 = (min(max(round(y / h * g), 0), g) for y in (y0, y1))
         self.grid[cy0:cy1, cx0:cx1] = True
+
+    def _rule(self, obj, box: Box, matrix) -> None:
+        """Thin boxes are rules; of others that are stroked, or more than one box, the sides."""
+        if len(self.rules) >= self.MAX_RULES:
+            return
+        x0, y0, x1, y1 = box
+        if x1 - x0 <= THIN or y1 - y0 <= THIN:
+            self.rules.append(box)
+            return
+        count = raw.FPDFPath_CountSegments(obj)
+        fill, stroke = ctypes.c_int(), ctypes.c_int()
+        raw.FPDFPath_GetDrawMode(obj, ctypes.byref(fill), ctypes.byref(stroke))
+        if count > self.MAX_SEGMENTS or (count <= 5 and not stroke.value):
+            return
+        m = _times(_matrix(obj), matrix)
+        x, y = ctypes.c_float(), ctypes.c_float()
+        here = begin = None
+        for i in range(count):
+            segment = raw.FPDFPath_GetPathSegment(obj, i)
+            if not raw.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y)):
+                return
+            there = m[0] * x.value + m[2] * y.value + m[4], m[1] * x.value + m[3] * y.value + m[5]
+            kind = raw.FPDFPathSegment_GetType(segment)
+            if kind == raw.FPDF_SEGMENT_MOVETO:
+                begin = there
+            elif kind == raw.FPDF_SEGMENT_LINETO and here:
+                self._side(here, there)
+            if begin and raw.FPDFPathSegment_GetClose(segment):
+                self._side(there, begin)
+            here = there
+
+    def _side(self, a: tuple[float, float], b: tuple[float, float]) -> None:
+        left, right, low, high = min(a[0], b[0]), max(a[0], b[0]), min(a[1], b[1]), max(a[1], b[1])
+        if min(right - left, high - low) < 1 and max(right - left, high - low) > THIN:
+            box = self.frame.box(left, low, right, high)
+            if all(map(math.isfinite, box)):
+                self.rules.append(box)
 
     def behind(self, x: float, y: float) -> bool:
         """Is anything painted under this point (so that white text there can be seen)?"""

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from ocr.characters import has_rtl
+from ocr.rulings import Rule
 
 
 @dataclass(slots=True)
 class Line:
     """Words on one baseline without a wide gap: a whole line of prose or one cell of a table.
 
-    score: an engine's confidence in its text, 0 to 1.
+    score: an engine's confidence in its text, 0 to 1.  table: the text is a Markdown table.
     """
 
     text: str
@@ -31,6 +32,7 @@ class Line:
     size: float
     bold: bool = False
     score: float | None = None
+    table: bool = False
 
     @property
     def mid(self) -> float:
@@ -87,6 +89,7 @@ class Layout:
 
     approximate: sizes are measured off an image, so small differences mean nothing.
     aside: text at right angles to the page's own or slanted (margin stamps, watermarks).
+    across, upright: straight lines drawn on the page, horizontal and vertical.
     """
 
     width: float
@@ -94,6 +97,8 @@ class Layout:
     regions: list[list[Row]] = field(default_factory=list)
     aside: list[Row] = field(default_factory=list)
     approximate: bool = False
+    across: list[Rule] = field(default_factory=list)
+    upright: list[Rule] = field(default_factory=list)
 
     def rows(self) -> list[Row]:
         return [row for region in self.regions for row in region]

@@ -21,6 +21,7 @@ from ocr.characters import BULLETS, SPACING_ACCENTS, compose_accent
 from ocr.drawn import Drawn
 from ocr.pdfium import Frame, PdfError, page_sizes_ok
 from ocr.router import PageFeatures, read_as_language
+from ocr.rulings import Box
 
 
 @dataclass(slots=True)
@@ -47,13 +48,15 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class PageScan:
-    """One page seen without rendering: size in points as displayed, words, features."""
+    """One page seen without rendering: size in points as displayed, words, features, boxes of the
+    straight lines drawn."""
 
     width: float
     height: float
     words: list[Word]
     hidden: list[Word]
     features: PageFeatures
+    rules: list[Box]
     cut: bool  # more characters than the cap
 
 
@@ -110,7 +113,7 @@ def _scan_text(text_page, frame: Frame, drawn: Drawn, max_chars: int) -> PageSca
         seen = style.visible and on_page and (not style.white or drawn.behind(x, y))
         (words if seen else hidden).append(word)
     features = _features(text, words, hidden, drawn, text_page)
-    return PageScan(frame.width, frame.height, words, hidden, features, total > count)
+    return PageScan(frame.width, frame.height, words, hidden, features, drawn.rules, total > count)
 
 
 def _words(text: str, styles: _Styles, text_page) -> Iterator[tuple[Word, _Style]]:

@@ -15,7 +15,7 @@ _WIDE_SIZES = 1.9  # of the font size, where there are too few lines to know the
 _INDENT = 0.8  # of the font size
 _BULLET = re.compile(r"[•▪▫‣●○◦∙■□➢➤✓✔·–—*-]\s|[•▪▫‣●○◦■□➢➤✓✔]")
 _NUMBERED = re.compile(r"\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)](?:\s|$)")
-_LABEL = re.compile(
+LABEL = re.compile(
     r"(?:[•▪▫‣●○◦∙■□➢➤✓✔·–—*-]|\[?\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)\]]|\d+(?:\.\d+)+|§+ ?\d+)$"
 )
 _SENTENCE_END = re.compile(r"[.!?:;。！？：；؟۔][\"'”’»)\]]*$")
@@ -66,7 +66,7 @@ def _tabular(rows: list[Row]) -> list[bool]:
     """Rows of several cells next to another such row; a list label is no cell."""
     several = []
     for row in rows:
-        cells = row.cells[1:] if _LABEL.match(row.cells[0].text) else row.cells
+        cells = row.cells[1:] if LABEL.match(row.cells[0].text) else row.cells
         several.append(len(cells))
     return [
         n > 2 or (n > 1 and sum(m > 1 for m in several[max(0, i - 1) : i + 2]) > 1)

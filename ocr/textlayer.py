@@ -9,6 +9,7 @@ from itertools import pairwise
 from ocr.characters import clean, has_rtl, is_cjk
 from ocr.layout import Layout, Line, lay_out, rows_of
 from ocr.pagescan import PageScan, Word
+from ocr.rulings import Box, Rule, horizontal, parts, vertical
 
 _WIDE_GAP = 1.2  # of the font size: wider gaps part table cells and columns
 _NEW_LINE_GAP = 0.6  # the same where PDFium itself began a new line
@@ -33,9 +34,13 @@ def text_layout(scan: PageScan, hidden: bool = False) -> Layout:
     width, height = scan.width, scan.height
     if main in (1, 3, 4):
         width, height = height, width
-    layout = lay_out(_lines(by_turn.pop(main), main, scan.width, scan.height), width, height)
+    rules = [_upright(box, main, scan.width, scan.height) for box in scan.rules]
+    across, upright = horizontal(rules), vertical(rules)
+    lines = _lines(by_turn.pop(main), main, scan.width, scan.height, upright)
+    layout = lay_out(lines, width, height)
+    layout.across, layout.upright = across, upright
     for turn, others in by_turn.items():
-        layout.aside.extend(rows_of(_lines(others, turn, scan.width, scan.height)))
+        layout.aside.extend(rows_of(_lines(others, turn, scan.width, scan.height, [])))
     return layout
 
 
@@ -51,16 +56,19 @@ def _without_doubles(words: list[Word]) -> list[Word]:
     return [word for i, word in enumerate(words) if i not in drop] if drop else words
 
 
-def _lines(words: list[Word], turn: int, width: float, height: float) -> list[Line]:
+def _lines(
+    words: list[Word], turn: int, width: float, height: float, upright: list[Rule]
+) -> list[Line]:
     runs: list[_Run] = []
     for number, word in enumerate(words):
         text = clean(word.text + "-" if word.hyphen else word.text)
         if not text:
             continue
-        x0, y0, x1, y1 = _upright(word, turn, width, height)
+        box = (word.x0, word.y0, word.x1, word.y1)
+        x0, y0, x1, y1 = _upright(box, turn, width, height)
         piece = _Piece(number, text, x0, y0, x1, y1, word.size or y1 - y0, word.bold, word.glue)
         for run in reversed(runs[-_LINES_BACK:]):
-            if run.takes(piece):
+            if run.takes(piece) and not (upright and run.parted(piece, upright)):
                 run.add(piece)
                 break
         else:
@@ -68,9 +76,9 @@ def _lines(words: list[Word], turn: int, width: float, height: float) -> list[Li
     return [run.line() for run in runs]
 
 
-def _upright(word: Word, turn: int, width: float, height: float):
-    """The word's box with its writing direction turned to the right."""
-    x0, y0, x1, y1 = word.x0, word.y0, word.x1, word.y1
+def _upright(box: Box, turn: int, width: float, height: float) -> Box:
+    """A box with the writing direction turned to the right."""
+    x0, y0, x1, y1 = box
     if turn == 1:
         return height - y1, x0, height - y0, x1
     if turn == 2:
@@ -119,6 +127,11 @@ class _Run:
         if len(self.pieces) > _MANY:
             return False
         return all(min(p.x1, piece.x1) - max(p.x0, piece.x0) < 0.3 * em for p in self.pieces)
+
+    def parted(self, piece: _Piece, upright: list[Rule]) -> bool:
+        """Does a vertical rule stand between the line and the piece?"""
+        left, right = min(self.x1, piece.x1), max(self.x0, piece.x0)
+        return parts(upright, left - 0.5, right + 0.5, (piece.y0 + piece.y1) / 2)
 
     def add(self, piece: _Piece) -> None:
         self.pieces.append(piece)

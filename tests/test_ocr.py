@@ -475,7 +475,9 @@ def test_another_engine_is_one_registration():
     assert result.text == "## Sheet 1\n\nSome *text*.\n\n## Sheet 3\n\nSome *text*."
     assert [page.error for page in result.pages] == ["", "refused", "", "clerk gave no answer"]
     assert result.status == "partial"
-    lenient = read(*pages, options=PdfOptions(engine="clerk", fallback="none", max_failed_pages=0.5))
+    lenient = read(
+        *pages, options=PdfOptions(engine="clerk", fallback="none", max_failed_pages=0.5)
+    )
     assert lenient.status == "ok"
 
 

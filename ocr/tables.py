@@ -1,0 +1,371 @@
+"""Tables as Markdown: out of ruled grids, and out of rows whose cells stand in line."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from ocr.layout import Layout, Line, Row, rows_of
+from ocr.paragraphs import LABEL, ends_sentence, join_lines
+from ocr.rulings import Grid, grids, spans
+
+_MAX_CELL = 300  # mean characters of a cell, above which a grid is a page frame
+_MIN_FILLED = 0.2  # share of a grid's cells that hold text
+_SIDE = re.compile(r"(?:[$€£¥₹]|US\$|R\$|\(|RMB|EUR|USD)$"), re.compile(r"[%)]+$")
+
+
+def markdown(table: list[list[str]]) -> str:
+    """Rows of cells as a GitHub Markdown table, the first row its head; empty rows and columns
+    go."""
+    rows = [row for row in table if any(row)]
+    if not rows:
+        return ""
+    used = [c for c in range(len(rows[0])) if any(row[c] for row in rows)]
+    lines = ["| " + " | ".join(_escaped(row[c]) for c in used) + " |" for row in rows]
+    lines.insert(1, "|" + " --- |" * len(used))
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _joined(lines: list[Line]) -> str:
+    """The text of one cell."""
+    text = ""
+    for row in rows_of(lines):
+        text = join_lines(text, row.text) if text else row.text
+    return text
+
+
+# --- ruled -----------------------------------------------------------------------------------
+
+
+def take_ruled(layout: Layout) -> None:
+    """Lines inside a ruled grid become one row that holds the table, where its first line stood."""
+    for grid in grids(layout.across, layout.upright):
+        _take(layout, grid)
+
+
+def _take(layout: Layout, grid: Grid) -> None:
+    inside: dict[int, tuple[int, int]] = {}
+    lines: list[Line] = []
+    for row in layout.rows():
+        for cell in row.cells:
+            place = grid.place((cell.x0 + cell.x1) / 2, cell.mid)
+            if place and not cell.table:
+                inside[id(cell)] = place
+                lines.append(cell)
+    table = _fill(grid, lines, inside) if len(lines) > 2 else None
+    if not table:
+        return
+    x0, y0, x1, y1 = grid.xs[0], grid.ys[0], grid.xs[-1], grid.ys[-1]
+    size = median(line.size for line in lines)
+    whole = Line(table, x0, y0, x1, y1, size, table=True)
+    placed = False
+    for region in layout.regions:
+        for i, row in enumerate(region):
+            kept = [cell for cell in row.cells if id(cell) not in inside]
+            if len(kept) == len(row.cells):
+                continue
+            row.cells = kept
+            if not placed:
+                region.insert(i, Row([whole]))
+                placed = True
+    layout.drop_empty()
+
+
+def _fill(grid: Grid, lines: list[Line], inside: dict[int, tuple[int, int]]) -> str | None:
+    columns = len(grid.xs) - 1
+    first = spans(grid)
+    bands: dict[int, list[Line]] = {}
+    for line in lines:
+        bands.setdefault(first[inside[id(line)]][0], []).append(line)
+    head = True
+    table: list[list[str]] = []
+    for band in sorted(bands):
+        for row in _band_rows(bands[band], inside, first):
+            cells: list[list[Line]] = [[] for _ in range(columns)]
+            wide: dict[int, int] = {}
+            for line in row:
+                r, c = inside[id(line)]
+                left = first[r, c][1]
+                cells[left].append(line)
+                while (r, c) in first and first[r, c][1] == left:
+                    wide[left], c = c, c + 1
+            texts = [_joined(cell) for cell in cells]
+            spanning = [left for left, right in wide.items() if right > left]
+            head = head and (not table or bool(spanning))
+            if head and len(row) > 1:  # a head over several columns stands over each of them
+                for left in spanning:
+                    texts[left : wide[left] + 1] = [texts[left]] * (wide[left] + 1 - left)
+            table.append(texts)
+    filled = sum(bool(text) for row in table for text in row)
+    used = sum(any(row[c] for row in table) for c in range(columns))
+    letters = sum(len(line.text) for line in lines)
+    if len(table) < 2 or used < 2 or filled < _MIN_FILLED * len(table) * used:
+        return None
+    return markdown(table) if letters < _MAX_CELL * filled else None
+
+
+def _band_rows(
+    lines: list[Line],
+    inside: dict[int, tuple[int, int]],
+    first: dict[tuple[int, int], tuple[int, int]],
+) -> list[list[Line]]:
+    """Lines between two rules: one row of the table, or many where only columns are ruled."""
+    rows = [row.cells for row in rows_of(lines)]
+    if len(rows) < 2:
+        return [lines]
+    columns = [{first[inside[id(line)]][1] for line in row} for row in rows]
+    several = sum(len(used) > 1 for used in columns)
+    if several < 0.6 * len(rows) or several < 2:
+        return [lines]
+    parted: list[list[Line]] = []
+    for row, used in zip(rows, columns, strict=True):
+        if parted and len(used) == 1 and 0 not in used:  # goes on in a cell of the row above
+            parted[-1].extend(row)
+        else:
+            parted.append(list(row))
+    return parted
+
+
+# --- unruled ---------------------------------------------------------------------------------
+
+_GAP = 2.6  # of the font size: white space between rows that ends a table
+_LOOSE = 1.6  # of the usual row distance: the same
+_ALONE = 3  # rows of one cell in a row inside a table
+_ALIGNED = 0.6  # share of a column's cells that stand in line
+_HEAD_ROWS = 2
+_LEADERS = re.compile(r"(?:\. ?){4,}|…{2,}|_{6,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """rows[begin:end] are a table, written in `text`."""
+
+    begin: int
+    end: int
+    text: str
+
+
+def stacked(regions: list[list[Row]]) -> list[list[Row]]:
+    """Regions with a region right below them that may go on with their table made one."""
+    stacks: list[list[Row]] = []
+    for region in regions:
+        if stacks and _stacks(stacks[-1], region):
+            stacks[-1] = stacks[-1] + region
+        else:
+            stacks.append(region)
+    return stacks
+
+
+def _stacks(above: list[Row], below: list[Row]) -> bool:
+    near = [*above[-_ALONE:], *below[:_ALONE]]
+    if not any(len(_cells(row)) > 1 for row in near):
+        return False
+    size = max(above[-1].size, below[0].size, 1.0)
+    if not -0.5 * size < below[0].mid - above[-1].mid < _GAP * size:
+        return False
+    a0, a1 = min(row.x0 for row in above), max(row.x1 for row in above)
+    b0, b1 = min(row.x0 for row in below), max(row.x1 for row in below)
+    return min(a1, b1) - max(a0, b0) > 0.5 * min(a1 - a0, b1 - b0)
+
+
+def find_tables(rows: list[Row]) -> list[Found]:
+    """Runs of rows whose cells stand in columns."""
+    several = [len(_cells(row)) > 1 for row in rows]
+    if sum(several) < 2:
+        return []
+    found: list[Found] = []
+    i, free = 0, 0
+    while i < len(rows):
+        end = _run(rows, several, i) if several[i] and not rows[i].cells[0].table else i
+        if end - i > 1:
+            begin = i
+            columns = _columns(rows[begin:end])
+            while begin > max(free, i - _HEAD_ROWS) and _heads(
+                rows[begin - 1], rows[begin], columns
+            ):
+                begin -= 1
+            if table := _aligned(rows[begin:end], i - begin):
+                found.append(Found(begin, end, table))
+                free = end
+        i = max(end, i + 1)
+    return found
+
+
+def _cells(row: Row) -> list[Line]:
+    """A list label is no cell."""
+    return row.cells[1:] if LABEL.match(row.cells[0].text) else row.cells
+
+
+def _run(rows: list[Row], several: list[bool], begin: int) -> int:
+    """End of the run of table rows that begins here."""
+    end = i = begin + 1
+    steps: list[float] = []
+    while i < len(rows):
+        row, before = rows[i], rows[i - 1]
+        step, size = row.mid - before.mid, max(row.size, before.size, 1.0)
+        usual = median(steps) if len(steps) > 2 else 0.0
+        if step < -0.3 * size or step > max(_GAP * size, _LOOSE * usual) or row.cells[0].table:
+            break
+        if several[i]:
+            end = i + 1
+        elif i - end >= _ALONE or not _fits(row, rows[begin:end]):
+            break
+        steps.append(step)
+        i += 1
+    while end < len(rows) and end < i and _continues(rows[end], rows[begin:end]):
+        end += 1
+    return end
+
+
+def _fits(row: Row, table: list[Row]) -> bool:
+    """May a row of one cell stand in the table: under a column, or as the head of a group?"""
+    cell = row.cells[0]
+    left, right = min(r.x0 for r in table), max(r.x1 for r in table)
+    em = max(row.size, 1.0)
+    if cell.x0 < left - em or cell.x1 > right + em:
+        return False
+    under = sum(cell.x0 < b - 0.3 * em and cell.x1 > a + 0.3 * em for a, b in _columns(table))
+    if under <= 1:
+        return True
+    return cell.x0 < left + 2 * em and len(cell.text) < 80 and not ends_sentence(cell.text)
+
+
+def _continues(row: Row, table: list[Row]) -> bool:
+    """Is the row the rest of a cell in the last row, other than in its first column?"""
+    cell, last = row.cells[0], table[-1]
+    if len(row.cells) > 1 or row.mid - last.mid > 1.5 * max(row.size, 1.0):
+        return False
+    over = [c for c in last.cells[1:] if abs(c.x0 - cell.x0) < 0.7 * max(row.size, 1.0)]
+    return bool(over) and cell.x1 <= max(r.x1 for r in table) + row.size
+
+
+def _heads(row: Row, below: Row, columns: list[tuple[float, float]]) -> bool:
+    """Is the row a head over some of the columns?"""
+    em = max(row.size, 1.0)
+    if row.cells[0].table or below.mid - row.mid > 2.2 * em or len(columns) < 2:
+        return False
+    left, right = columns[1][0] - 2 * em, columns[-1][1] + em
+    return all(cell.x0 > left and cell.x1 < right for cell in row.cells) and len(row.text) < 100
+
+
+def _columns(rows: list[Row]) -> list[tuple[float, float]]:
+    """Extents of the columns, from the rows with most cells to those with least; a cell over
+    several columns widens none."""
+    columns: list[tuple[float, float]] = []
+    for row in sorted(rows, key=lambda row: -len(row.cells)):
+        if len(row.cells) == 1 and len(columns) > 1:
+            continue
+        for cell in row.cells:
+            hit = [i for i, (a, b) in enumerate(columns) if cell.x0 < b and cell.x1 > a]
+            if not hit:
+                columns.append((cell.x0, cell.x1))
+                columns.sort()
+            elif len(hit) == 1:
+                a, b = columns[hit[0]]
+                columns[hit[0]] = min(a, cell.x0), max(b, cell.x1)
+    return columns
+
+
+def _aligned(rows: list[Row], n_heads: int) -> str | None:
+    """The rows as a table, or None when their cells do not stand in columns."""
+    columns = _columns(rows[n_heads:])
+    if len(columns) < 2 or any(_LEADERS.search(row.text) for row in rows):
+        return None
+    lefts = [a for a, _ in columns]
+    table: list[list[str]] = []
+    members: list[list[Line]] = [[] for _ in columns]
+    last: Row | None = None
+    em = max(median(row.size for row in rows), 1.0)
+    steps = [b.mid - a.mid for a, b in pairwise(rows)]
+    usual = median(steps) if steps else em
+    for row in rows:
+        texts = [""] * len(columns)
+        for cell in row.cells:
+            over = [c for c, (a, b) in enumerate(columns) if cell.x0 < b and cell.x1 > a]
+            at = over[0] if over else max(0, bisect_right(lefts, cell.x0) - 1)
+            texts[at] = f"{texts[at]} {cell.text}" if texts[at] else cell.text
+            if len(over) == 1:
+                members[at].append(cell)
+            elif len(table) < n_heads:  # a head over several columns stands over each of them
+                for c in over[1:]:
+                    texts[c] = cell.text
+        if table and len(table) > n_heads and _rest(texts, table[-1], row, last, usual):
+            table[-1] = [
+                join_lines(a, b) if a and b else a + b
+                for a, b in zip(table[-1], texts, strict=True)
+            ]
+        else:
+            table.append(texts)
+        last = row
+    if not _plausible(table[n_heads:], members, em):
+        return None
+    return markdown(_without_sides(table))
+
+
+def _rest(texts: list[str], above: list[str], row: Row, last: Row, usual: float) -> bool:
+    """Does a row without a first cell go on with cells of the row above it?"""
+    used = [c for c, text in enumerate(texts) if text]
+    if 0 in used or not all(above[c] for c in used) or any(map(_number, texts)):
+        return False
+    return row.mid - last.mid < max(1.45 * row.size, 0.0) and (
+        len(used) == 1 or row.mid - last.mid < 0.85 * usual
+    )
+
+
+def _number(text: str) -> bool:
+    return bool(text) and sum(map(str.isdigit, text)) >= 0.5 * len(text.replace(" ", ""))
+
+
+def _plausible(table: list[list[str]], members: list[list[Line]], em: float) -> bool:
+    columns = len(members)
+    full = [row for row in table if sum(map(bool, row)) > 1]
+    filled = sum(bool(text) for row in table for text in row)
+    if len(full) < (3 if columns == 2 else 2) or filled < 0.35 * len(table) * columns:
+        return False
+    if filled == 0 or sum(len(t) for row in table for t in row) > 0.4 * _MAX_CELL * filled:
+        return False
+    if columns == 2 and _contents(full):
+        return False
+    straight = sum(_in_line(cells, em) for cells in members[1:])
+    return straight >= 0.7 * (columns - 1)
+
+
+def _in_line(cells: list[Line], em: float) -> bool:
+    """Do a column's cells share their left edge, right edge or middle?"""
+    for edge in (
+        [cell.x0 for cell in cells],
+        [cell.x1 for cell in cells],
+        [(cell.x0 + cell.x1) / 2 for cell in cells],
+    ):
+        middle = median(edge)
+        if sum(abs(x - middle) < 0.6 * em for x in edge) >= _ALIGNED * len(edge):
+            return True
+    return not cells
+
+
+def _contents(rows: list[list[str]]) -> bool:
+    """Titles with page numbers that only go up: a table of contents."""
+    numbers = [int(row[-1]) for row in rows if row[-1].isdecimal()]
+    return len(numbers) > 0.8 * len(rows) and numbers == sorted(numbers) and numbers[-1] > 9
+
+
+def _without_sides(table: list[list[str]]) -> list[list[str]]:
+    """Currency signs and opening brackets in a column of their own go to the next, percent signs
+    and closing brackets to the one before."""
+    table = [list(row) for row in table]
+    columns = len(table[0])
+    for c in range(columns):
+        texts = [row[c] for row in table if row[c]]
+        for sign, to in ((_SIDE[0], c + 1), (_SIDE[1], c - 1)):
+            if 0 <= to < columns and texts and all(sign.match(text) for text in texts):
+                for row in table:
+                    pair = (row[c], row[to]) if to > c else (row[to], row[c])
+                    row[to], row[c] = (" " if to > c else "").join(filter(None, pair)), ""
+    return table
