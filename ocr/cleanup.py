@@ -16,7 +16,8 @@ from ocr.paragraphs import (
     settle_hyphens,
     vocabulary,
 )
-from ocr.tables import find_tables, stacked, take_ruled
+from ocr.ruled_tables import take_ruled
+from ocr.tables import find_tables, stacked
 
 _HEADING_SIZE = 1.15  # of the body size; sizes read off an image are not used
 _HEADING_CHARS = 160
@@ -69,15 +70,16 @@ def assemble(
 
 def _blocks(layout: Layout, number: int) -> list[Block]:
     stacks = stacked(layout.regions)
-    found = [b for rows in stacks for b in _region_blocks(rows, number, layout.approximate)]
-    for row in layout.aside:
+    found = [b for rows in stacks for b in _region_blocks(rows, number, layout)]
+    for row in [*layout.aside, *layout.stamps]:
         found.append(Block(row.text, number, row.size, flows=False))
     return found
 
 
-def _region_blocks(rows: list[Row], number: int, approximate: bool) -> list[Block]:
+def _region_blocks(rows: list[Row], number: int, layout: Layout) -> list[Block]:
+    approximate = layout.approximate
     found: list[Block] = []
-    tables = {table.begin: table for table in find_tables(rows)}
+    tables = {table.begin: table for table in find_tables(rows, layout.across)}
     begin = i = 0
     while i <= len(rows):
         table = tables.get(i)

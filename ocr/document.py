@@ -96,6 +96,7 @@ def _read(doc: pdfium.PdfDocument, data: bytes, options: PdfOptions, begin: floa
         if page.route == "failed" or (page.route == "ocr" and options.engine == "none"):
             _fall_back(page)
 
+    stamps = " ".join(row.text for row in getattr(pages[0].content, "stamps", ()))
     text = assemble(
         [page.content for page in pages],
         page_separator=options.page_separator,
@@ -105,7 +106,7 @@ def _read(doc: pdfium.PdfDocument, data: bytes, options: PdfOptions, begin: floa
     status, error = _status(pages, n_pages, options)
     ends = [*text.starts[1:], len(text.text)]
     first = text.text[: ends[0]]
-    meta = identifiers(first) | meta
+    meta = identifiers(f"{first}\n{stamps}") | meta
     return PdfResult(
         text=text.text,
         status=status,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ocr.layout import Layout, Line, Row
+from ocr.margins import margin_marks
 
 _EDGE_LEVELS = 3  # rows from the top and from the bottom that can be furniture
 _HEAD_ZONE = 0.25  # of the page height from its edge: where running heads and feet stand
@@ -41,7 +42,7 @@ class _Edge:
 
 
 def remove_furniture(layouts: list[Layout]) -> None:
-    """Take running heads and feet, page numbers and margin line numbers out of the layouts.
+    """Take running heads and feet, stamps, page and margin line numbers out of the layouts.
 
     Cells are looked at one by one: what stands beside a running head may change from page to page.
     A running head that is the same on every page stays where it stands first, when that is the
@@ -50,8 +51,11 @@ def remove_furniture(layouts: list[Layout]) -> None:
     for layout in layouts:
         _drop_line_numbers(layout)
     edges = [edge for page, layout in enumerate(layouts) for edge in _edges(page, layout)]
-    drop = _repeated(edges, len(layouts)) | _page_numbers(edges, layouts)
+    drop, kept = _repeated(edges, len(layouts))
+    drop |= _page_numbers(edges, layouts)
     for layout in layouts:
+        layout.stamps = []
+        drop |= margin_marks(layout) - kept
         rows = [*layout.rows(), *layout.aside]
         sizes = [(len(cell.text), id(cell) in drop) for row in rows for cell in row.cells]
         left = sum(size for size, dropped in sizes if not dropped)
@@ -83,7 +87,8 @@ def _key(text: str) -> str:
     return re.sub(r"\s+", "", folded).strip("0")
 
 
-def _repeated(edges: list[_Edge], n_pages: int) -> set[int]:
+def _repeated(edges: list[_Edge], n_pages: int) -> tuple[set[int], set[int]]:
+    """ids of the cells to drop, and of those that repeat and stay, being the first."""
     by_key: dict[tuple[str, str], list[_Edge]] = defaultdict(list)
     for edge in edges:
         inside = (edge.zone == "top" and edge.place > _HEAD_ZONE) or (
@@ -95,6 +100,7 @@ def _repeated(edges: list[_Edge], n_pages: int) -> set[int]:
         if sum(map(str.isalpha, key)) >= 2:
             by_key[edge.zone, key].append(edge)
     drop: set[int] = set()
+    kept: set[int] = set()
     for (zone, _), same in by_key.items():
         pages = len({edge.page for edge in same})
         if n_pages < 3 or pages < 2:
@@ -105,7 +111,8 @@ def _repeated(edges: list[_Edge], n_pages: int) -> set[int]:
         unchanged = len({re.sub(r"\s+", "", edge.cell.text) for edge in same}) == 1
         keep = {id(first.cell)} if zone == "top" and first.page == 0 and unchanged else set()
         drop |= {id(edge.cell) for edge in same} - keep
-    return drop
+        kept |= keep
+    return drop, kept
 
 
 def _page_numbers(edges: list[_Edge], layouts: list[Layout]) -> set[int]:
@@ -146,9 +153,13 @@ def _stands_alone(edge: _Edge, layouts: list[Layout]) -> bool:
 def _drop_line_numbers(layout: Layout) -> None:
     """Margin numbers 1, 2, 3 … beside most rows of a page (transcripts, drafts, statutes)."""
     rows = layout.rows()
-    numbered = [row for row in rows if len(row.cells) > 1 and row.cells[0].text.isdecimal()]
+    numbered = [row for row in rows if row.cells[0].text.isdecimal()]
+    beside = sum(len(row.cells) > 1 for row in numbered)
     if len(numbered) < max(_MIN_LINE_NUMBERS, _LINE_NUMBERED * len(rows)):
         return
+    wide = sum(len(row.cells) > 2 for row in numbered)
+    if beside < 0.5 * len(numbered) or wide > 0.3 * len(numbered):
+        return  # a column of numbers, a table of ranks
     numbers = [int(row.cells[0].text) for row in numbered]
     counting = sum(b - a == 1 for a, b in pairwise(numbers))
     if counting >= 0.9 * (len(numbers) - 1):

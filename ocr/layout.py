@@ -88,7 +88,8 @@ class Layout:
     """A page's rows in reading order, region by region (a region is one column or block).
 
     approximate: sizes are measured off an image, so small differences mean nothing.
-    aside: text at right angles to the page's own or slanted (margin stamps, watermarks).
+    aside: text at right angles to the page's own or slanted (labels of figures, watermarks);
+    stamps: such text in the margin, beside all the page's own.
     across, upright: straight lines drawn on the page, horizontal and vertical.
     """
 
@@ -96,6 +97,7 @@ class Layout:
     height: float
     regions: list[list[Row]] = field(default_factory=list)
     aside: list[Row] = field(default_factory=list)
+    stamps: list[Row] = field(default_factory=list)
     approximate: bool = False
     across: list[Rule] = field(default_factory=list)
     upright: list[Rule] = field(default_factory=list)
@@ -119,7 +121,7 @@ def lay_out(lines: list[Line], width: float, height: float, approximate: bool = 
         len(line.text) for line in lines
     )
     regions = [rows_of(region, rtl) for region in _cut(lines, rtl, 0)] if lines else []
-    return Layout(width, height, regions, [], approximate)
+    return Layout(width, height, regions, approximate=approximate)
 
 
 def rows_of(lines: list[Line], rtl: bool = False) -> list[Row]:

@@ -74,18 +74,21 @@ class Decision:
 
 _LATIN_WORD = re.compile(r"[^\W\d_]+")
 _PAIR_WORDS = 300
+_SHORTEST = 3  # letters: codes and labels of one or two are words of no language
 
 
 def read_as_language(text: str) -> tuple[int, float, float]:
-    """(number of Latin-script words, share of them that are stop words of a common language,
-    share of their letter pairs that are common ones in European languages)."""
+    """(number of Latin-script words of three letters and more, share of all Latin words that are
+    stop words of a common language, share of the longer words' letter pairs that are common ones in
+    European languages)."""
     words = [w for w in _LATIN_WORD.findall(text.lower()) if w[0] < "\u0250"]
     if not words:
         return 0, 0.0, 0.0
-    plain = (_plain(w) for w in words[:_PAIR_WORDS])
+    longer = [w for w in words if len(w) >= _SHORTEST]
+    plain = (_plain(w) for w in longer[:_PAIR_WORDS])
     pairs = [w[i : i + 2] for w in plain for i in range(len(w) - 1)]
     stops = sum(w in STOP_WORDS for w in words) / len(words)
-    return len(words), stops, sum(p in COMMON_PAIRS for p in pairs) / max(1, len(pairs))
+    return len(longer), stops, sum(p in COMMON_PAIRS for p in pairs) / max(1, len(pairs))
 
 
 def _plain(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables as Markdown: out of ruled grids, and out of rows whose cells stand in line."""
+"""Tables without rules: rows whose cells stand in columns.  Tables of both kinds as Markdown."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from ocr.layout import Layout, Line, Row, rows_of
+from ocr.characters import has_rtl
+from ocr.layout import Line, Row
 from ocr.paragraphs import LABEL, ends_sentence, join_lines
-from ocr.rulings import Grid, grids, spans
+from ocr.rulings import Rule
 
-_MAX_CELL = 300  # mean characters of a cell, above which a grid is a page frame
-_MIN_FILLED = 0.2  # share of a grid's cells that hold text
 _SIDE = re.compile(r"(?:[$€£¥₹]|US\$|R\$|\(|RMB|EUR|USD)$"), re.compile(r"[%)]+$")
 
 
 def markdown(table: list[list[str]]) -> str:
     """Rows of cells as a GitHub Markdown table, the first row its head; empty rows and columns
-    go."""
+    go.  Cells come as they stand on the page; where most are right to left, so are the columns."""
     rows = [row for row in table if any(row)]
     if not rows:
         return ""
+    texts = [text for row in rows for text in row if text]
+    if 2 * sum(map(has_rtl, texts)) > len(texts):
+        rows = [row[::-1] for row in rows]
     used = [c for c in range(len(rows[0])) if any(row[c] for row in rows)]
     lines = ["| " + " | ".join(_escaped(row[c]) for c in used) + " |" for row in rows]
     lines.insert(1, "|" + " --- |" * len(used))
@@ -33,113 +35,13 @@ def _escaped(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _joined(lines: list[Line]) -> str:
-    """The text of one cell."""
-    text = ""
-    for row in rows_of(lines):
-        text = join_lines(text, row.text) if text else row.text
-    return text
-
-
-# --- ruled -----------------------------------------------------------------------------------
-
-
-def take_ruled(layout: Layout) -> None:
-    """Lines inside a ruled grid become one row that holds the table, where its first line stood."""
-    for grid in grids(layout.across, layout.upright):
-        _take(layout, grid)
-
-
-def _take(layout: Layout, grid: Grid) -> None:
-    inside: dict[int, tuple[int, int]] = {}
-    lines: list[Line] = []
-    for row in layout.rows():
-        for cell in row.cells:
-            place = grid.place((cell.x0 + cell.x1) / 2, cell.mid)
-            if place and not cell.table:
-                inside[id(cell)] = place
-                lines.append(cell)
-    table = _fill(grid, lines, inside) if len(lines) > 2 else None
-    if not table:
-        return
-    x0, y0, x1, y1 = grid.xs[0], grid.ys[0], grid.xs[-1], grid.ys[-1]
-    size = median(line.size for line in lines)
-    whole = Line(table, x0, y0, x1, y1, size, table=True)
-    placed = False
-    for region in layout.regions:
-        for i, row in enumerate(region):
-            kept = [cell for cell in row.cells if id(cell) not in inside]
-            if len(kept) == len(row.cells):
-                continue
-            row.cells = kept
-            if not placed:
-                region.insert(i, Row([whole]))
-                placed = True
-    layout.drop_empty()
-
-
-def _fill(grid: Grid, lines: list[Line], inside: dict[int, tuple[int, int]]) -> str | None:
-    columns = len(grid.xs) - 1
-    first = spans(grid)
-    bands: dict[int, list[Line]] = {}
-    for line in lines:
-        bands.setdefault(first[inside[id(line)]][0], []).append(line)
-    head = True
-    table: list[list[str]] = []
-    for band in sorted(bands):
-        for row in _band_rows(bands[band], inside, first):
-            cells: list[list[Line]] = [[] for _ in range(columns)]
-            wide: dict[int, int] = {}
-            for line in row:
-                r, c = inside[id(line)]
-                left = first[r, c][1]
-                cells[left].append(line)
-                while (r, c) in first and first[r, c][1] == left:
-                    wide[left], c = c, c + 1
-            texts = [_joined(cell) for cell in cells]
-            spanning = [left for left, right in wide.items() if right > left]
-            head = head and (not table or bool(spanning))
-            if head and len(row) > 1:  # a head over several columns stands over each of them
-                for left in spanning:
-                    texts[left : wide[left] + 1] = [texts[left]] * (wide[left] + 1 - left)
-            table.append(texts)
-    filled = sum(bool(text) for row in table for text in row)
-    used = sum(any(row[c] for row in table) for c in range(columns))
-    letters = sum(len(line.text) for line in lines)
-    if len(table) < 2 or used < 2 or filled < _MIN_FILLED * len(table) * used:
-        return None
-    return markdown(table) if letters < _MAX_CELL * filled else None
-
-
-def _band_rows(
-    lines: list[Line],
-    inside: dict[int, tuple[int, int]],
-    first: dict[tuple[int, int], tuple[int, int]],
-) -> list[list[Line]]:
-    """Lines between two rules: one row of the table, or many where only columns are ruled."""
-    rows = [row.cells for row in rows_of(lines)]
-    if len(rows) < 2:
-        return [lines]
-    columns = [{first[inside[id(line)]][1] for line in row} for row in rows]
-    several = sum(len(used) > 1 for used in columns)
-    if several < 0.6 * len(rows) or several < 2:
-        return [lines]
-    parted: list[list[Line]] = []
-    for row, used in zip(rows, columns, strict=True):
-        if parted and len(used) == 1 and 0 not in used:  # goes on in a cell of the row above
-            parted[-1].extend(row)
-        else:
-            parted.append(list(row))
-    return parted
-
-
-# --- unruled ---------------------------------------------------------------------------------
-
+_MAX_CELL = 120  # mean characters of a cell, above which it is prose
 _GAP = 2.6  # of the font size: white space between rows that ends a table
 _LOOSE = 1.6  # of the usual row distance: the same
 _ALONE = 3  # rows of one cell in a row inside a table
 _ALIGNED = 0.6  # share of a column's cells that stand in line
 _HEAD_ROWS = 2
+_MATHS = re.compile("[=∑∏∫√∈∂∇⊆⊂→↦≡≈∀∃]")
 _LEADERS = re.compile(r"(?:\. ?){4,}|…{2,}|_{6,}")
 
 
@@ -175,8 +77,8 @@ def _stacks(above: list[Row], below: list[Row]) -> bool:
     return min(a1, b1) - max(a0, b0) > 0.5 * min(a1 - a0, b1 - b0)
 
 
-def find_tables(rows: list[Row]) -> list[Found]:
-    """Runs of rows whose cells stand in columns."""
+def find_tables(rows: list[Row], across: list[Rule]) -> list[Found]:
+    """Runs of rows whose cells stand in columns; `across`: horizontal rules of the page."""
     several = [len(_cells(row)) > 1 for row in rows]
     if sum(several) < 2:
         return []
@@ -191,7 +93,7 @@ def find_tables(rows: list[Row]) -> list[Found]:
                 rows[begin - 1], rows[begin], columns
             ):
                 begin -= 1
-            if table := _aligned(rows[begin:end], i - begin):
+            if table := _aligned(rows[begin:end], i - begin, across):
                 found.append(Found(begin, end, table))
                 free = end
         i = max(end, i + 1)
@@ -199,8 +101,10 @@ def find_tables(rows: list[Row]) -> list[Found]:
 
 
 def _cells(row: Row) -> list[Line]:
-    """A list label is no cell."""
-    return row.cells[1:] if LABEL.match(row.cells[0].text) else row.cells
+    """A list label or section number before words is no cell."""
+    first, *others = row.cells
+    label = bool(others) and LABEL.match(first.text) and not is_number(others[0].text)
+    return others if label else row.cells
 
 
 def _run(rows: list[Row], several: list[bool], begin: int) -> int:
@@ -234,7 +138,8 @@ def _fits(row: Row, table: list[Row]) -> bool:
     under = sum(cell.x0 < b - 0.3 * em and cell.x1 > a + 0.3 * em for a, b in _columns(table))
     if under <= 1:
         return True
-    return cell.x0 < left + 2 * em and len(cell.text) < 80 and not ends_sentence(cell.text)
+    narrow = cell.x0 < left + 2 * em or cell.x1 - cell.x0 < 0.7 * (right - left)
+    return narrow and len(cell.text) < 80 and not ends_sentence(cell.text)
 
 
 def _continues(row: Row, table: list[Row]) -> bool:
@@ -273,7 +178,7 @@ def _columns(rows: list[Row]) -> list[tuple[float, float]]:
     return columns
 
 
-def _aligned(rows: list[Row], n_heads: int) -> str | None:
+def _aligned(rows: list[Row], n_heads: int, across: list[Rule]) -> str | None:
     """The rows as a table, or None when their cells do not stand in columns."""
     columns = _columns(rows[n_heads:])
     if len(columns) < 2 or any(_LEADERS.search(row.text) for row in rows):
@@ -281,14 +186,13 @@ def _aligned(rows: list[Row], n_heads: int) -> str | None:
     lefts = [a for a, _ in columns]
     table: list[list[str]] = []
     members: list[list[Line]] = [[] for _ in columns]
-    last: Row | None = None
     em = max(median(row.size for row in rows), 1.0)
-    steps = [b.mid - a.mid for a, b in pairwise(rows)]
-    usual = median(steps) if steps else em
-    for row in rows:
+    goes_on = _wrapped(rows, across)
+    for i, row in enumerate(rows):
         texts = [""] * len(columns)
         for cell in row.cells:
-            over = [c for c, (a, b) in enumerate(columns) if cell.x0 < b and cell.x1 > a]
+            left, right = _reach(cell, across, columns) if i < n_heads else (cell.x0, cell.x1)
+            over = [c for c, (a, b) in enumerate(columns) if left < b and right > a]
             at = over[0] if over else max(0, bisect_right(lefts, cell.x0) - 1)
             texts[at] = f"{texts[at]} {cell.text}" if texts[at] else cell.text
             if len(over) == 1:
@@ -296,30 +200,59 @@ def _aligned(rows: list[Row], n_heads: int) -> str | None:
             elif len(table) < n_heads:  # a head over several columns stands over each of them
                 for c in over[1:]:
                     texts[c] = cell.text
-        if table and len(table) > n_heads and _rest(texts, table[-1], row, last, usual):
+        above = table[-1] if len(table) > n_heads else None
+        if above and (goes_on[i] or _rest(texts, above, rows[i - 1], row)):
             table[-1] = [
                 join_lines(a, b) if a and b else a + b
                 for a, b in zip(table[-1], texts, strict=True)
             ]
         else:
             table.append(texts)
-        last = row
     if not _plausible(table[n_heads:], members, em):
         return None
-    return markdown(_without_sides(table))
+    return markdown(_head_joined(_without_sides(table)))
 
 
-def _rest(texts: list[str], above: list[str], row: Row, last: Row, usual: float) -> bool:
-    """Does a row without a first cell go on with cells of the row above it?"""
+def _reach(cell: Line, across: list[Rule], columns: list[tuple[float, float]]):
+    """How far a head reaches: as the rule under it does, where that is not the table's own."""
+    left, right, middle = cell.x0, cell.x1, (cell.x0 + cell.x1) / 2
+    whole = columns[-1][1] - columns[0][0]
+    for rule in across:
+        under = cell.mid < rule.at < cell.y1 + cell.size and rule.begin < middle < rule.end
+        if under and rule.end - rule.begin < 0.9 * whole:
+            left, right = min(left, rule.begin), max(right, rule.end)
+    return left, right
+
+
+def _wrapped(rows: list[Row], across: list[Rule]) -> list[bool]:
+    """Which rows go on with the cells of the row above: where rules part some rows from others, or
+    where rows of text stand in groups, nearer to each other than to the next group."""
+    steps = [b.mid - a.mid for a, b in pairwise(rows)]
+    ruled = [
+        any(above.mid < rule.at < row.mid and rule.covers(row.cells[0].x0) for rule in across)
+        for above, row in pairwise(rows)
+    ]
+    texts = [cell.text for row in rows for cell in row.cells]
+    if sum(map(is_number, texts)) > 0.3 * len(texts):
+        return [False] * len(rows)
+    if sum(ruled) >= max(2, 0.2 * len(steps)):
+        return [False, *(not parted for parted in ruled)]
+    near = min(steps)
+    far = [step > 1.25 * near for step in steps]
+    if near < 1.5 * rows[0].size and 0.2 * len(far) <= sum(far) <= 0.75 * len(far):
+        return [False, *(not parted for parted in far)]
+    return [False] * len(rows)
+
+
+def _rest(texts: list[str], above: list[str], before: Row, row: Row) -> bool:
+    """Does a row without a first cell go on with the one cell it has?"""
     used = [c for c, text in enumerate(texts) if text]
-    if 0 in used or not all(above[c] for c in used) or any(map(_number, texts)):
+    if len(used) != 1 or used == [0] or not above[used[0]] or is_number(texts[used[0]]):
         return False
-    return row.mid - last.mid < max(1.45 * row.size, 0.0) and (
-        len(used) == 1 or row.mid - last.mid < 0.85 * usual
-    )
+    return row.mid - before.mid < 1.45 * max(row.size, 1.0)
 
 
-def _number(text: str) -> bool:
+def is_number(text: str) -> bool:
     return bool(text) and sum(map(str.isdigit, text)) >= 0.5 * len(text.replace(" ", ""))
 
 
@@ -329,12 +262,20 @@ def _plausible(table: list[list[str]], members: list[list[Line]], em: float) -> 
     filled = sum(bool(text) for row in table for text in row)
     if len(full) < (3 if columns == 2 else 2) or filled < 0.35 * len(table) * columns:
         return False
-    if filled == 0 or sum(len(t) for row in table for t in row) > 0.4 * _MAX_CELL * filled:
+    if filled == 0 or sum(len(t) for row in table for t in row) > _MAX_CELL * filled:
+        return False
+    lone = sum(bool(row[0]) and not any(row[1:]) for row in table)
+    texts = [text for row in table for text in row if text]
+    if lone > 0.34 * len(table) or sum(map(_formula, texts)) > 0.25 * len(texts):
         return False
     if columns == 2 and _contents(full):
         return False
     straight = sum(_in_line(cells, em) for cells in members[1:])
     return straight >= 0.7 * (columns - 1)
+
+
+def _formula(text: str) -> bool:
+    return bool(_MATHS.search(text))
 
 
 def _in_line(cells: list[Line], em: float) -> bool:
@@ -354,6 +295,17 @@ def _contents(rows: list[list[str]]) -> bool:
     """Titles with page numbers that only go up: a table of contents."""
     numbers = [int(row[-1]) for row in rows if row[-1].isdecimal()]
     return len(numbers) > 0.8 * len(rows) and numbers == sorted(numbers) and numbers[-1] > 9
+
+
+def _head_joined(table: list[list[str]]) -> list[list[str]]:
+    """A head that stands beside the column of its numbers, and not over it, goes to them."""
+    for c in range(len(table[0]) - 1):
+        left, right = ([row[i] for row in table] for i in (c, c + 1))
+        apart = not any(a and b for a, b in zip(left, right, strict=True))
+        if apart and any(right) and (not any(left[1:]) or not any(right[1:])):
+            for row in table:
+                row[c + 1], row[c] = row[c] or row[c + 1], ""
+    return table
 
 
 def _without_sides(table: list[list[str]]) -> list[list[str]]:

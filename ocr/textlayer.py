@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,6 +32,7 @@ def text_layout(scan: PageScan, hidden: bool = False) -> Layout:
     by_turn: dict[int, list[Word]] = {turn: [] for turn in sorted(chars)}
     for word in words:  # short words amid vertical writing look horizontal
         by_turn[4 if main == 4 and word.turn == 0 else word.turn].append(word)
+    beside = _margins(by_turn[main])
     width, height = scan.width, scan.height
     if main in (1, 3, 4):
         width, height = height, width
@@ -40,8 +42,18 @@ def text_layout(scan: PageScan, hidden: bool = False) -> Layout:
     layout = lay_out(lines, width, height)
     layout.across, layout.upright = across, upright
     for turn, others in by_turn.items():
-        layout.aside.extend(rows_of(_lines(others, turn, scan.width, scan.height, [])))
+        for rows, margin in ((layout.aside, False), (layout.stamps, True)):
+            some = [word for word in others if beside(word) == margin]
+            rows.extend(rows_of(_lines(some, turn, scan.width, scan.height, [])))
     return layout
+
+
+def _margins(words: list[Word]) -> Callable[[Word], bool]:
+    """Does a word stand left or right of these, all but the outermost of them?"""
+    lefts, rights = sorted(w.x0 for w in words), sorted(w.x1 for w in words)
+    few = len(words) // 50
+    left, right = lefts[few], rights[-1 - few]
+    return lambda word: not left < (word.x0 + word.x1) / 2 < right
 
 
 def _without_doubles(words: list[Word]) -> list[Word]:

@@ -67,6 +67,13 @@ class Page:
         self.operators.append(f"{grey} g {x} {self.height - y - height} {width} {height} re f")
         return self
 
+    def rule(self, x0, y0, x1, y1, width=1):
+        """A stroked line."""
+        self.operators.append(
+            f"0 G {width} w {x0} {self.height - y0} m {x1} {self.height - y1} l S"
+        )
+        return self
+
     def picture(self, image):
         """Over the whole page, painted where it is called."""
         self.image = image

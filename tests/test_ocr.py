@@ -89,15 +89,6 @@ def test_columns_are_read_down_whatever_the_order_of_painting():
     )
 
 
-def test_tables_are_read_across():
-    page = Page()
-    rows = [("Wheat", "1,200", "14.5"), ("Barley", "860", "11.2"), ("Oats", "430", "9.8")]
-    for i, row in enumerate(rows):
-        for j, cell in enumerate(row):
-            page.text(72 + 150 * j, 100 + 14 * i, cell)
-    assert read(page).text == "\n".join(" ".join(row) for row in rows)
-
-
 def test_headings_by_size_and_weight():
     page = Page().text(72, 80, "Of Mills and Rivers", 20).text(72, 120, "The First Year", 14)
     page.lines(72, 145, PROSE).text(72, 215, "A Dry Summer", 10, "F2").lines(72, 235, PROSE)
@@ -390,6 +381,11 @@ def test_languages_pass_and_their_shifted_letters_do_not(language):
     for shift in (1, 3, 29):
         shifted = "".join(chr(ord(c) + shift) if c.isalpha() else c for c in text)
         assert judged(shifted) == "ocr" or sum(map(str.isalpha, shifted)) < 0.9 * len(text)
+
+
+def test_codes_and_labels_are_no_garbled_language():
+    words, _, _ = read_as_language("CA NY TX A B C x1 " * 40)
+    assert words == 0
 
 
 def test_a_shifted_font_map_sends_the_page_to_ocr():
