@@ -1,4 +1,4 @@
-"""The one door to files: local paths and object stores behave alike (fsspec)."""
+"""The one door to files: local paths, web servers and object stores behave alike."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-import fsspec
 import xxhash
 
+from catalogs import objects
 from catalogs.errors import UserError
+from catalogs.remote import Access
 
 CHUNK = 1 << 20
+ANY = Access()
+"""Access to remote files outside of a run."""
 
 
 def is_remote(path: str) -> bool:
@@ -34,55 +37,43 @@ def join(*parts: str) -> str:
     return path
 
 
-def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Return the fsspec file system of `path` and the path inside it.
-
-    Raises
-    ------
-    UserError
-        When the protocol needs a package that is not installed.
-    """
-    try:
-        return fsspec.core.url_to_fs(path)
-    except (ImportError, ValueError) as error:
-        raise UserError(f"{path}: cannot open this kind of path: {error}") from None
+filesystem = objects.filesystem
 
 
-def open_input(path: str):
-    """Open `path` for reading bytes; the file object can seek."""
-    fs, inner = filesystem(path)
-    return fs.open(inner, "rb")
+def open_input(path: str, access: Access | None = None):
+    """Open `path` for reading bytes; the file object can seek. `access` is for remote paths."""
+    if is_remote(path):
+        return (access or ANY).open(path)
+    return open(path.removeprefix("file://"), "rb")
 
 
 def exists(path: str) -> bool:
+    if objects.is_http(path):
+        return size(path) is not None
     fs, inner = filesystem(path)
     return fs.exists(inner)
 
 
 def size(path: str) -> int | None:
     """Size in bytes, or None when there is no such file."""
-    fs, inner = filesystem(path)
     try:
-        return int(fs.info(inner)["size"])
+        if is_remote(path):
+            return ANY.look(path)[0]
+        return os.stat(path.removeprefix("file://")).st_size
     except FileNotFoundError:
         return None
 
 
-def expand(pattern: str, root: str = "") -> list[str]:
+def expand(pattern: str, root: str = "", access: Access | None = None) -> list[str]:
     """Expand a path, a folder or a glob into sorted files; empty when nothing matches.
 
     A folder stands for every file below it; hidden files are left out. A pattern is relative to
-    `root`, whose own name is taken literally.
+    `root`, whose own name is taken literally. An HTTP address stands for itself.
     """
     path = join(root, pattern)
-    if not is_remote(path):
-        return _expand_local(pattern.removeprefix("file://"), path.removeprefix("file://"), root)
-    fs, inner = filesystem(path)
-    if fs.isdir(inner):
-        inner = posixpath.join(inner, "**")
-    found = fs.glob(inner) if globbing.has_magic(inner) else [inner] * fs.exists(inner)
-    files = (path for path in found if not posixpath.basename(path).startswith("."))
-    return sorted(fs.unstrip_protocol(path) for path in files if fs.isfile(path))
+    if is_remote(path):
+        return (access or ANY).find(path)
+    return _expand_local(pattern.removeprefix("file://"), path.removeprefix("file://"), root)
 
 
 def _expand_local(pattern: str, path: str, root: str) -> list[str]:
@@ -97,7 +88,7 @@ def _expand_local(pattern: str, path: str, root: str) -> list[str]:
     )
 
 
-def fingerprint(path: str) -> str:
+def fingerprint(path: str, access: Access | None = None) -> str:
     """Identity of an input file without reading it: size and etag, checksum or modification time.
 
     Raises
@@ -105,16 +96,10 @@ def fingerprint(path: str) -> str:
     FileNotFoundError
         When there is no such file.
     """
-    fs, inner = filesystem(path)
-    info = fs.info(inner)
-    stamps = ("ETag", "etag", "md5Hash", "md5", "crc32c", "generation", "sha256")
-    stamp = next((str(info[key]) for key in stamps if info.get(key)), None)
-    if stamp is None:
-        if not is_remote(path):
-            stamp = str(os.stat(inner).st_mtime_ns)
-        else:
-            stamp = str(info.get("LastModified") or info.get("mtime") or info.get("created"))
-    return f"{info['size']}:{stamp}"
+    if is_remote(path):
+        return "{}:{}".format(*(access or ANY).look(path))
+    status = os.stat(path.removeprefix("file://"))
+    return f"{status.st_size}:{status.st_mtime_ns}"
 
 
 def checksum(path: str) -> str:
