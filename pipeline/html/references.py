@@ -65,10 +65,11 @@ def _numeric(data, k, i, end):
     first = k
     while k < end:
         c = np.int64(data[k])
-        digit = c - 0x30
-        if base == 16 and 0x61 <= c | 0x20 <= 0x66:
+        if 0x30 <= c <= 0x39:
+            digit = c - 0x30
+        elif base == 16 and 0x61 <= c | 0x20 <= 0x66:
             digit = (c | 0x20) - 0x57
-        if digit < 0 or digit >= base or (c > 0x39 and base == 10):
+        else:
             break
         value = min(value * base + digit, 0x110000)
         k += 1

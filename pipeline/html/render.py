@@ -13,6 +13,9 @@ from typing import Literal
 import numpy as np
 
 from filters.jit import kernel
+from pipeline.html.code import plan_code
+from pipeline.html.marks import find_marks
+from pipeline.html.math import plan_math
 from pipeline.html.output import STATE
 from pipeline.html.references import REFERENCES
 from pipeline.html.tables import find_tables
@@ -52,7 +55,10 @@ def render(tokens: Tokens, keep: np.ndarray, structure: Structure = "plain") -> 
     meaning = MEANING[tokens.tag]
     argument = np.zeros(len(tokens), np.int32)
     inserts = Inserts()
+    marks = find_marks(tokens)
     find_tables(tokens, keep, meaning, argument)
+    plan_math(tokens, keep, marks, meaning, argument, inserts.add)
+    keep = plan_code(tokens, keep, marks, meaning, argument, inserts.add)
     return _write(tokens, keep, meaning, argument, inserts, structure == "markdown")
 
 

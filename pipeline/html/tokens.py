@@ -158,6 +158,17 @@ def attributes(tokens: Tokens, i: int) -> dict[str, str]:
     return found
 
 
+def text_of(tokens: Tokens, i: int, decode: bool = True) -> str:
+    """Text of a TEXT token or of all of an element, as it stands, references decoded."""
+    if tokens.kind[i] == TEXT:
+        pieces = [tokens.source[tokens.start[i] : tokens.end[i]]]
+    else:
+        inside = i + np.flatnonzero(tokens.kind[i : tokens.close[i]] == TEXT)
+        pieces = [tokens.source[tokens.start[k] : tokens.end[k]] for k in inside.tolist()]
+    text = b"".join(pieces).decode("utf-8", "replace")
+    return _html.unescape(text) if decode else text
+
+
 @kernel
 def _tokenize(data, flags, names, out, last, unended, state):
     """Fill the arrays of tokens; False when they are too short.

@@ -1,0 +1,204 @@
+"""Blocks of code: where they are, what in them is not code, and which language they are in."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from pipeline.html.marks import CODE_BOX, CODE_ROW, GUTTER, LABEL
+from pipeline.html.tags import TAG, numbers
+from pipeline.html.tokens import END, START, TEXT, Tokens, attributes
+from pipeline.html.writer import BLOCK, DROP, LINE, VERBATIM
+
+_CODE, _TABLE, _TD, _DIV = TAG["code"], TAG["table"], TAG["td"], TAG["div"]
+_PRE = numbers("pre listing xmp plaintext")
+_FRAME = numbers("table thead tbody tfoot tr td th ol ul li div figure section")
+_NOT_CODE = numbers("button svg select input textarea")
+_LANGUAGE = re.compile(
+    r"(?:^|\s)(?:(?:language|lang|highlight(?:-source|-text)?|src|brush:?|sourceCode|hljs|syntax"
+    r"|prettyprint lang|enlighter|codehilite)(?:[-:=]\s*|\s+))([A-Za-z][\w+#.-]{0,19})(?=$|[\s;])",
+    re.IGNORECASE,
+)
+_NO_LANGUAGE = frozenset(
+    "default none plaintext plain text txt notranslate highlight hljs source code console-output"
+    " nohighlight no-highlight auto unknown undefined linenums line-numbers copyable wrap".split()
+)
+_DIGITS = re.compile(rb"\s*\d{1,6}\s*")
+_TWO_NUMBERS = re.compile(rb">\s*1\s*<.*?>\s*2\s*<", re.DOTALL)
+_NUMBERS_ONLY = re.compile(rb"\s*\d{1,6}(?:\s+\d{1,6})*\s*")
+_LINE_CLASS = re.compile(r"(?:^|[\s_-])line(?:$|[\s_\d])|^cl$|token-line|hljs-ln-line", re.I)
+
+
+def find_code(tokens: Tokens, marks: tuple[np.ndarray, np.ndarray]) -> list[int]:
+    """STARTs of the blocks of code, outermost ones, in document order."""
+    pres = set(np.flatnonzero((tokens.kind == START) & np.isin(tokens.tag, _PRE)).tolist())
+    starts, editors = set(pres), set()
+    where, groups = marks
+    for i in where[(groups & (CODE_BOX | CODE_ROW)) > 0].tolist():
+        box = _box(tokens, i, int(groups[np.searchsorted(where, i)]))
+        if box is not None:
+            starts.add(box)
+            if tokens.tag[box] == _DIV:
+                editors.add(box)
+    for i in np.flatnonzero((tokens.kind == START) & (tokens.tag == _CODE)).tolist():
+        inside = slice(i + 1, tokens.close[i])
+        if (tokens.tag[inside] == TAG["br"]).any():
+            starts.add(i)
+    blocks: list[int] = []
+    for i in sorted(starts):
+        if tokens.close[i] <= i + 1:
+            continue
+        if blocks and i < tokens.close[blocks[-1]]:
+            # an editor inside a pre: only what it shows is code
+            if i in editors and i not in pres:
+                blocks[-1] = i
+        else:
+            blocks.append(i)
+    return blocks
+
+
+def _box(tokens: Tokens, i: int, group: int) -> int | None:
+    """The element that holds the lines of code that a mark at i tells of."""
+    if group & CODE_ROW:
+        node = i
+        for _ in range(4):
+            if node < 0 or tokens.tag[node] == _TABLE:
+                break
+            node = int(tokens.parent[node])
+        return node if node >= 0 and tokens.tag[node] == _TABLE else None
+    style = attributes(tokens, i).get("style", "").replace(" ", "").lower()
+    if "white-space:pre" in style:
+        # inline code is kept from wrapping that way, too
+        text = tokens.source[tokens.end[i] : tokens.start[tokens.close[i]]]
+        plain = "white-space:pre;" in style + ";"
+        return i if tokens.tag[i] == _CODE and plain and b"\n" in text.strip() else None
+    return i
+
+
+def plan_code(
+    tokens: Tokens,
+    keep: np.ndarray,
+    marks: tuple[np.ndarray, np.ndarray],
+    meaning: np.ndarray,
+    argument: np.ndarray,
+    add,
+) -> np.ndarray:
+    """Mark blocks of code in the plan of the writer; the texts that are still to be written.
+
+    ``add`` takes a text and gives its number among the inserts.
+    """
+    blocks = [i for i in find_code(tokens, marks) if keep[i : tokens.close[i]].any()]
+    if not blocks:
+        return keep
+    keep = keep.copy()
+    inner = np.isin(tokens.tag, _PRE) & (tokens.kind == START)
+    meaning[inner] = BLOCK  # but for those that are blocks of code, and those inside them
+    for i in blocks:
+        last = int(tokens.close[i])
+        meaning[i] = VERBATIM
+        if not np.isin(tokens.tag[i], _PRE):
+            _drop_layout(tokens, i, last, keep)
+        low, high = np.searchsorted(marks[0], (i, last))
+        gutters = (marks[1][low:high] & (GUTTER | LABEL)) > 0
+        for k in marks[0][low:high][gutters].tolist():
+            if k != i and not _holds_code(tokens, k):
+                meaning[k] = DROP
+        inside = slice(i + 1, last)
+        unwanted = (tokens.kind[inside] == START) & np.isin(tokens.tag[inside], _NOT_CODE)
+        meaning[inside][unwanted] = DROP
+        raw = tokens.source[tokens.end[i] : tokens.start[last]]
+        if _TWO_NUMBERS.search(raw):
+            _drop_numbers(tokens, i, last, meaning)
+        if b"\n" not in raw.strip() and b"<br" not in raw:
+            _mark_lines(tokens, i, last, meaning)
+        if _is_gutter(tokens, i, last, keep):
+            meaning[i] = DROP
+        else:
+            language = _language(tokens, i, last)
+            argument[i] = add(language) if language else 0
+    return keep
+
+
+def _holds_code(tokens: Tokens, i: int) -> bool:
+    """Whether an element marked as gutter or label has code in it all the same."""
+    inside = slice(i + 1, int(tokens.close[i]))
+    return bool(np.isin(tokens.tag[inside], _PRE).any() or (tokens.tag[inside] == _TABLE).any())
+
+
+def _drop_layout(tokens: Tokens, first: int, last: int, keep: np.ndarray) -> None:
+    """Leave out white space between the cells and lines of a box of code that is no pre."""
+    texts = first + np.flatnonzero(tokens.kind[first:last] == TEXT)
+    for i in texts[np.isin(tokens.tag[texts], _FRAME)].tolist():
+        text = tokens.source[tokens.start[i] : tokens.end[i]]
+        if b"\n" in text and not text.strip():
+            keep[i] = False
+
+
+def _drop_numbers(tokens: Tokens, first: int, last: int, meaning: np.ndarray) -> None:
+    """Leave out the numbers 1, 2, 3 and so on that are the first element of a line each."""
+    expected, found, lines = 1, [], set()
+    for i in (first + np.flatnonzero(tokens.kind[first:last] == TEXT)).tolist():
+        number, line = i - 1, int(tokens.parent[i - 1])
+        alone = tokens.kind[number] == START and tokens.kind[i + 1] == END and line > first
+        text = tokens.source[tokens.start[i] : tokens.end[i]]
+        if alone and number == line + 1 and _DIGITS.fullmatch(text) and int(text) == expected:
+            found.append(number)
+            lines.add(line)
+            expected += 1
+    if len(lines) > 1 and len({int(tokens.parent[line]) for line in lines}) == 1:
+        meaning[found] = DROP
+
+
+def _is_gutter(tokens: Tokens, first: int, last: int, keep: np.ndarray) -> bool:
+    """Whether a block in a cell is a column of line numbers."""
+    parent = tokens.parent[first]
+    if parent < 0 or tokens.tag[parent] != _TD:
+        return False
+    texts = first + np.flatnonzero((tokens.kind[first:last] == TEXT) & keep[first:last])
+    text = b"".join(tokens.source[tokens.start[i] : tokens.end[i]] for i in texts[:2000].tolist())
+    if not _NUMBERS_ONLY.fullmatch(text):
+        return False
+    numbers_ = [int(number) for number in text.split()]
+    return numbers_ == list(range(numbers_[0], numbers_[0] + len(numbers_)))
+
+
+def _mark_lines(tokens: Tokens, first: int, last: int, meaning: np.ndarray) -> None:
+    """Spans that stand for lines where no other sign ends a line."""
+    spans = np.flatnonzero((tokens.kind[first:last] == START) & (tokens.close[first:last] > 0))
+    lines = []
+    for i in (first + spans[spans > 0]).tolist():
+        if meaning[i] != LINE and tokens.end[i] > tokens.start[i]:
+            values = attributes(tokens, i)
+            if "data-line" in values or _LINE_CLASS.search(values.get("class", "")):
+                lines.append(i)
+    if len(lines) > 1:
+        meaning[lines] = LINE
+
+
+def _language(tokens: Tokens, first: int, last: int) -> str:
+    """The language that classes of the block, of the code in it or around it name, or ""."""
+    nodes = [first]
+    inner = first + 1 + np.flatnonzero(tokens.tag[first + 1 : last] == _CODE)[:1]
+    nodes += inner.tolist()
+    around = int(tokens.parent[first])
+    for _ in range(3):
+        if around >= 0:
+            nodes.append(around)
+            around = int(tokens.parent[around])
+    for i in nodes:
+        if tokens.end[i] <= tokens.start[i]:
+            continue
+        values = attributes(tokens, i)
+        named = (
+            values.get("data-lang")
+            or values.get("data-language")
+            or values.get("data-code-language")
+        )
+        if not named and (match := _LANGUAGE.search(values.get("class", ""))):
+            named = match[1]
+        if named:
+            named = named.strip().rstrip(";").lower()
+            if re.fullmatch(r"[a-z][\w+#.-]{0,19}", named) and named not in _NO_LANGUAGE:
+                return named
+    return ""
