@@ -89,6 +89,7 @@ DEDUP = {
     "dup_count": "rows in the cluster, exact copies and this row included",
     "dup_kept_id": "id of the document of the cluster that is kept",
     "dup_kept_row": "row_id of the copy that is kept",
+    "dup_kept_run": "earlier run that holds the copy that is kept, null if this one does",
     "dup_jaccard": "Jaccard similarity of shingles to the document it matched, if verified",
     "kept": "whether the document is in corpus/",
     "dup_reason": "exact_duplicate or near_duplicate, null if it is no duplicate",
@@ -231,12 +232,13 @@ def _define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, how: str) -> 
         for kind in paths.keys() & row.files.keys():
             paths[kind].append(ledger.file(row.files[kind]))
     attributes = (
-        "SELECT row_id, dup_cluster, dup_count, dup_kept_id, dup_kept_row, dup_jaccard, kept, "
-        f"reason AS dup_reason FROM {_scan(paths['attributes'])}"
+        "SELECT row_id, dup_cluster, dup_count, dup_kept_id, dup_kept_row, dup_kept_run, "
+        f"dup_jaccard, kept, reason AS dup_reason FROM {_scan(paths['attributes'])}"
         if paths["attributes"]
         else "SELECT row_id, null::VARCHAR AS dup_cluster, 1::BIGINT AS dup_count, "
         "null::VARCHAR AS dup_kept_id, null::VARCHAR AS dup_kept_row, "
-        "null::DOUBLE AS dup_jaccard, null::BOOLEAN AS kept, null::VARCHAR AS dup_reason "
+        "null::VARCHAR AS dup_kept_run, null::DOUBLE AS dup_jaccard, null::BOOLEAN AS kept, "
+        "null::VARCHAR AS dup_reason "
         f"FROM {_scan(paths['documents'])}"
     )
     cuts = (

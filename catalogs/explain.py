@@ -19,7 +19,8 @@ MATCH = "row_id = $1 OR uri = $1 OR container = $1"
 MATCH_END = "ends_with(uri, '/' || $1)"
 NOT_SCORES = {
     *("text", "stage", "reason", "error", "detail", "kept", "dup_cluster", "dup_count"),
-    *("dup_kept_id", "dup_kept_row", "dup_jaccard", "dup_reason", "cut_spans", "cut_reason"),
+    *("dup_kept_id", "dup_kept_row", "dup_kept_run", "dup_jaccard", "dup_reason"),
+    *("cut_spans", "cut_reason"),
 }
 
 
@@ -83,7 +84,8 @@ def _document_outcome(row: dict[str, Any]) -> str:
     if row["dup_reason"] is None:
         return f"rejected at boilerplate: {row['cut_reason']}"
     near = f", Jaccard {row['dup_jaccard']:.2f}" if row["dup_jaccard"] else ""
-    return f"dropped as {row['dup_reason']} of {row['dup_kept_id']}{near}"
+    run = f" in the earlier run {row['dup_kept_run']}" if row["dup_kept_run"] else ""
+    return f"dropped as {row['dup_reason']} of {row['dup_kept_id']}{run}{near}"
 
 
 def _copies(rows, row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,17 +1,7 @@
-"""Exact and near-duplicate removal as steps over files.
+"""Exact and near-duplicate removal over Parquet files: the public face.
 
-Each step reads paths and writes one file, so that any scheduler may run it anywhere::
-
-    sign_shard     one documents shard   -> band hashes of each text         (per shard)
-    candidates     all signatures        -> buckets of a share of the bands  (per partition)
-    verify         buckets, documents    -> edges with their true Jaccard    (per partition)
-    cluster        all edges             -> the cluster of each document
-    elect          columns and clusters  -> verdict on rows with duplicates  (per partition)
-    judge_shard    one documents shard   -> its attribute file               (per shard)
-
-Without fuzzy dedup only `elect` and `judge_shard` run. No attribute depends on the order of the
-inputs or on the number of partitions. Each step needs DuckDB's `memory` and one batch of texts,
-`cluster` one integer more for each document with an edge.
+See `pipeline.dedup_flow` for the steps. No attribute depends on the order of the inputs or on the
+number of parts; no step holds all documents or links.
 """
 
 from __future__ import annotations
@@ -19,78 +9,72 @@ from __future__ import annotations
 import os
 from collections import Counter
 
-from pipeline.dedup_candidates import candidates, sign_shard
-from pipeline.dedup_cluster import cluster
-from pipeline.dedup_config import DedupConfig
-from pipeline.dedup_judge import check_keep, elect, judge_shard
-from pipeline.dedup_sql import MEMORY
-from pipeline.dedup_verify import verify
+import pyarrow.parquet as pq
 
-__all__ = [
-    "DedupConfig",
-    "candidates",
-    "check_keep",
-    "cluster",
-    "dedup_files",
-    "elect",
-    "judge_shard",
-    "sign_shard",
-    "verify",
-]
+from catalogs.errors import UserError
+from pipeline.dedup_config import DedupConfig
+from pipeline.dedup_flow import LIMITS, File, Index, Limits, Made, Shard, Task, flow
+from pipeline.dedup_rank import check_keep
+from pipeline.dedup_sign import check_columns, ids_name_texts
+
+__all__ = ["DedupConfig", "Index", "Limits", "check_keep", "dedup_files"]
 
 
 def dedup_files(
     documents_paths: list[str],
     out_dir: str,
     config: DedupConfig,
-    n_partitions: int = 1,
-    memory: str = MEMORY,
-) -> dict[str, dict[str, int]]:
+    limits: Limits = LIMITS,
+    old: tuple[Index, ...] = (),
+) -> tuple[dict[str, dict[str, int]], Index]:
     """Run all steps in this process, one after the other.
 
     Parameters
     ----------
     out_dir
         Gets ``attributes/`` with one file for each documents shard, under the shard's path below
-        the deepest folder that holds all shards; and, as the steps between, ``signatures/``,
-        ``candidates/``, ``edges/``, ``clusters.parquet`` and ``elected/``.
+        the deepest folder that holds all shards; and one folder for each kind of file between.
+    old
+        Earlier runs, as this function returned them, the oldest first.
 
     Returns
     -------
-    dict
-        By step, its statistics, summed over shards or partitions.
+    stats : dict
+        By step, its statistics, summed over shards or parts.
+    index : Index
+        What a later run takes as `old`.
     """
-    names = _names(documents_paths)
-    partitions = [(index, n_partitions) for index in range(n_partitions)]
     totals: dict[str, Counter] = {}
 
-    def run(step, name: str, *before, after: tuple = (), **limits) -> str:
-        out_path = os.path.join(out_dir, name)
-        os.makedirs(os.path.dirname(out_path), exist_ok=True)
-        total = totals.setdefault(step.__name__, Counter())
-        for key, value in step(*before, out_path, *after, **limits).items():
-            total[key] = max(total[key], value) if key == "largest" else total[key] + value
-        return out_path
+    def run_step(tasks: list[Task]) -> list[Made]:
+        made = []
+        for task in tasks:
+            paths = {kind: f"{out_dir}/{kind}/{task.step}/{task.shard}" for kind in task.outputs}
+            if task.step == "judge":
+                paths["attributes"] = f"{out_dir}/attributes/{task.shard}"
+            for path in paths.values():
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+            stats = task.run(**task.arguments, out=paths)
+            total = totals.setdefault(task.step, Counter())
+            for key, value in stats.items():
+                total[key] = max(total[key], value) if key == "largest" else total[key] + value
+            made.append(Made({kind: File(path) for kind, path in paths.items()}, stats))
+        return made
 
-    def run_partitions(step, folder: str, *before) -> list[str]:
-        return [
-            run(step, f"{folder}/{p:05d}.parquet", *before, after=(config, p, n), memory=memory)
-            for p, n in partitions
-        ]
-
-    edges, clusters = [], None
-    if config.fuzzy:
-        signatures = [
-            run(sign_shard, f"signatures/{name}", path, after=(config,))
-            for path, name in zip(documents_paths, names, strict=True)
-        ]
-        found = run_partitions(candidates, "candidates", signatures)
-        edges = run_partitions(verify, "edges", found, documents_paths)
-        clusters = run(cluster, "clusters.parquet", edges, memory=memory)
-    elected = run_partitions(elect, "elected", documents_paths, clusters, edges)
-    for shard, (path, name) in enumerate(zip(documents_paths, names, strict=True)):
-        run(judge_shard, f"attributes/{name}", path, shard, elected, memory=memory)
-    return {step: dict(counts) for step, counts in totals.items()}
+    for path, times in Counter(map(os.path.abspath, documents_paths)).items():
+        if times > 1:
+            raise UserError(f"{path}: listed {times} times; list each input once")
+    columns = [check_columns(path, config) for path in documents_paths]
+    for path in documents_paths[:1]:
+        check_keep(pq.read_schema(path), config, path)
+    shards = [
+        Shard(name, File(path), trusted=ids_name_texts(names, config))
+        for name, path, names in zip(_names(documents_paths), documents_paths, columns, strict=True)
+    ]
+    rows = sum(pq.read_metadata(path).num_rows for path in documents_paths)
+    unique = all("row_id" in names for names in columns)
+    _, files = flow(shards, rows, config, list(old), run_step, limits, unique)
+    return {step: dict(counts) for step, counts in totals.items()}, Index(out_dir, files, rows)
 
 
 def _names(paths: list[str]) -> list[str]:

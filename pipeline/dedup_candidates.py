@@ -1,165 +1,207 @@
-"""Signatures of a shard, and the candidates that share a band of them."""
+"""CANDIDATES and DEAL: documents that share a band, and their shingle sets sent to be compared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.dedup_config import DedupConfig
-from pipeline.dedup_sql import MEMORY, copy, one, scan, session
-from pipeline.minhash import band_hashes
+from pipeline.dedup_sql import MEMORY, copy, one, part_number, scan, session
+from pipeline.dedup_text import NODE
 
-BATCH = 512
-GROUP_ROWS = 1 << 16
+BAND = {"band": "UTINYINT", "hash": "UBIGINT", "node": "UUID", "level": "SMALLINT"}
+BUCKET = {"head": "UUID", "bucket": "UBIGINT", "level": "SMALLINT", "node": "UUID"}
+WANTED = {"shard": "INTEGER", "part": "INTEGER", "node": "UUID"}
+DEALT = pa.schema([("part", pa.int32()), ("node", NODE), ("shingles", pa.list_(pa.uint32()))])
 
-
-def signature_schema(config: DedupConfig) -> pa.Schema:
-    """Columns of a signature file; bands are null for a text without shingles."""
-    names = [(name, pa.string()) for name in ("row_id", "id", "scope")]
-    bands = [(name, pa.uint64()) for name in config.band_names]
-    return pa.schema([*names, ("n_shingles", pa.int32()), *bands])
-
-
-def sign_shard(documents_path: str, out_path: str, config: DedupConfig) -> dict[str, int]:
-    """Write the MinHash band hashes of the texts of one documents shard.
-
-    One row for each distinct id (each id and source, if the scope is ``source``) in the order of
-    the shard, which must be sorted by id; `row_id` names the first of its copies.
-
-    Returns
-    -------
-    dict
-        ``rows`` read, ``documents`` signed, ``shingles`` (distinct within each document), ``bytes``
-        of UTF-8 signed.
-    """
-    schema = signature_schema(config)
-    stats = {"rows": 0, "documents": 0, "shingles": 0, "bytes": 0}
-    held: list[pa.RecordBatch] = []
-    last = None
-    with (
-        pq.ParquetFile(documents_path, pre_buffer=False) as shard,
-        pq.ParquetWriter(out_path, schema, compression="zstd", use_dictionary=["scope"]) as writer,
-    ):
-        for batch in _batches(shard, config):
-            stats["rows"] += len(batch)
-            new, last = _first_copies(batch["id"], batch["scope"], last)
-            batch = batch.filter(new)
-            held.append(_sign(batch, schema, config))
-            stats["documents"] += len(batch)
-            stats["shingles"] += pc.sum(held[-1]["n_shingles"]).as_py() or 0
-            stats["bytes"] += pc.sum(pc.binary_length(batch["text"])).as_py() or 0
-            if sum(map(len, held)) >= GROUP_ROWS:
-                writer.write_table(pa.Table.from_batches(held))
-                held = []
-        writer.write_table(pa.Table.from_batches(held, schema))
-    return stats
-
-
-def _batches(shard: pq.ParquetFile, config: DedupConfig) -> Iterator[pa.RecordBatch]:
-    """Batches of row_id, id, text and scope, none longer than a row group of the shard."""
-    columns = ["row_id", "id", "text", *(["source"] if config.scope == "source" else [])]
-    for group in range(shard.num_row_groups):
-        for batch in shard.iter_batches(BATCH, row_groups=[group], columns=columns):
-            scope = pa.repeat("", len(batch))
-            if config.scope == "source":
-                scope = batch["source"].fill_null("")
-            yield batch.select(["row_id", "id", "text"]).append_column("scope", scope)
-
-
-def _sign(batch: pa.RecordBatch, schema: pa.Schema, config: DedupConfig) -> pa.RecordBatch:
-    hashes, counts = band_hashes(
-        batch["text"],
-        ngram=config.ngram,
-        unit=config.unit,
-        bands=config.bands,
-        rows=config.rows,
-        seed=config.seed,
-    )
-    columns = [batch["row_id"], batch["id"], batch["scope"], pa.array(counts, pa.int32())]
-    columns += [pa.array(band, mask=counts == 0) for band in hashes.T]
-    return pa.record_batch(columns, schema=schema)
-
-
-def _first_copies(ids: pa.Array, scope: pa.Array, last: tuple | None) -> tuple[pa.Array, tuple]:
-    """Mask of the rows that differ from the row before them, and the last row."""
-    if len(ids) == 0:
-        return pa.array([], pa.bool_()), last
-    changed = pc.or_(pc.not_equal(ids[1:], ids[:-1]), pc.not_equal(scope[1:], scope[:-1])).to_numpy(
-        zero_copy_only=False
-    )
-    first = (ids[0].as_py(), scope[0].as_py()) != last
-    return pa.array(np.concatenate([[first], changed])), (ids[-1].as_py(), scope[-1].as_py())
+HELD_BYTES = 64 << 20
 
 
 def candidates(
-    signature_paths: list[str],
-    out_path: str,
+    bands: Sequence[str],
+    old_bands: Sequence[Sequence[str]],
+    out: Mapping[str, str],
     config: DedupConfig,
-    partition: int = 0,
-    n_partitions: int = 1,
+    part: int = 0,
+    parts: int = 1,
     memory: str = MEMORY,
 ) -> dict[str, int]:
-    """Write the buckets of this partition's bands: documents that share a band's hash.
+    """Write the buckets of this part's share of the bands: documents that share a band's hash.
 
-    Up to ``config.bands`` partitions each take whole bands and read only their columns; more
-    partitions share one band out by hash. A bucket is written as a star around its smallest id, so
-    a bucket that holds every document stays linear.
+    Up to ``config.bands`` parts each take whole bands; more parts share one band out by ranges of
+    its hash. A bucket counts if it has two documents, one of them new.
 
     Parameters
     ----------
-    out_path
-        Parquet of (scope, head, bucket, other), sorted, ``head < other``; `bucket` is the hash.
+    bands, old_bands
+        Files ``bands`` of `sign_shard`: of this run, and of each run before it, the oldest first.
+    out
+        ``buckets``: members (head, bucket, level, node), sorted; the head is the first member by
+        level and node, `bucket` the hash. ``wanted``: (shard, part, node), sorted: where a member's
+        shingles are and which part of `verify` needs them; shards are numbered through the runs,
+        this run's first.
 
     Returns
     -------
     dict
-        ``buckets``, ``candidates`` (rows written) and ``largest`` bucket in documents.
+        ``buckets``, ``candidates`` (members but for the heads) and ``largest`` bucket.
     """
-    signed = _signatures(signature_paths, config)
-    with session(out_path, memory) as connection:
+    signed = _signed(bands, old_bands)
+    with session(out["buckets"], memory) as connection:
         connection.execute(
-            "CREATE TEMP TABLE found (scope VARCHAR, head VARCHAR, bucket UBIGINT, other VARCHAR)"
+            "CREATE TEMP TABLE found (head UUID, bucket UBIGINT, level SMALLINT, node UUID, "
+            "shard INTEGER)"
         )
-        for name, slices, index in _share_of_bands(config, partition, n_partitions):
-            connection.execute(
-                f"""INSERT INTO found
-                WITH signed AS (
-                    SELECT scope, id, {name} AS bucket FROM {signed}
-                    WHERE {name} % {slices} = {index}
-                ), shared AS (
-                    SELECT scope, bucket, min(id) AS head FROM signed
-                    WHERE bucket IN (SELECT bucket FROM signed GROUP BY bucket HAVING count(*) > 1)
-                    GROUP BY scope, bucket
-                )
-                SELECT DISTINCT scope, head, bucket, id
-                FROM signed JOIN shared USING (scope, bucket) WHERE id > head"""
-            )
-        written = copy(connection, "SELECT * FROM found ORDER BY ALL", out_path)
-        buckets, largest = one(
+        for band, low, high in share_of_bands(config.bands, part, parts):
+            _find(connection, signed, f"band = {band} AND hash BETWEEN {low} AND {high}")
+        copy(connection, "SELECT head, bucket, level, node FROM found ORDER BY ALL", out["buckets"])
+        wanted = "SELECT 0 AS shard, 0 AS part, node FROM found WHERE false"
+        if config.jaccard is not None:
+            number = part_number("head", parts)
+            wanted = f"SELECT DISTINCT shard, {number} AS part, node FROM found ORDER BY ALL"
+        copy(connection, wanted, out["wanted"])
+        buckets, members, largest = one(
             connection,
-            """SELECT count(*), coalesce(max(size), 0) FROM (
-                SELECT count(*) + 1 AS size FROM found GROUP BY scope, bucket
-            )""",
+            """SELECT count(*), coalesce(sum(size), 0)::BIGINT, coalesce(max(size), 0)
+            FROM (SELECT count(*) AS size FROM found GROUP BY head, bucket)""",
         )
-    return {"buckets": buckets, "candidates": written, "largest": largest}
+    return {"buckets": buckets, "candidates": members - buckets, "largest": largest}
 
 
-def _signatures(paths: list[str], config: DedupConfig) -> str:
-    bands = dict.fromkeys(config.band_names, "UBIGINT")
-    return scan(paths, {"scope": "VARCHAR", "id": "VARCHAR", **bands})
+def _find(connection: duckdb.DuckDBPyConnection, signed: str, mine: str) -> None:
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE members AS
+        SELECT hash, node, min(level) AS level, min(shard) AS shard
+        FROM {signed} WHERE {mine} AND hash IN (
+            SELECT hash FROM {signed} WHERE {mine} GROUP BY hash HAVING count(*) > 1
+        ) GROUP BY hash, node"""
+    )
+    connection.execute(
+        """INSERT INTO found
+        SELECT least.node, hash, members.level, members.node, shard FROM members JOIN (
+            SELECT hash, min(struct_pack(level := level, node := node)) AS least
+            FROM members GROUP BY hash HAVING count(*) > 1 AND max(level) >= 0
+        ) USING (hash)"""
+    )
 
 
-def _share_of_bands(
-    config: DedupConfig, partition: int, n_partitions: int
-) -> list[tuple[str, int, int]]:
-    """The bands of a partition as (column, slices of that band, index of the slice)."""
-    names = config.band_names
-    if n_partitions <= len(names):
-        return [(name, 1, 0) for name in names[partition::n_partitions]]
-    band, index = partition % len(names), partition // len(names)
-    slices = len(range(band, n_partitions, len(names)))
-    return [(names[band], slices, index)]
+def _signed(bands: Sequence[str], old_bands: Sequence[Sequence[str]]) -> str:
+    """SQL of the band hashes of all runs; documents of earlier runs have levels below zero."""
+    parts, first = [], 0
+    for age, paths in enumerate([bands, *old_bands]):
+        level = "level" if age == 0 else f"{age - 1 - len(old_bands)}::SMALLINT AS level"
+        files = scan(paths, BAND, ["file_index"])
+        parts.append(
+            f"SELECT band, hash, node, {level}, (file_index + {first})::INTEGER AS shard "
+            f"FROM {files}"
+        )
+        first += len(paths)
+    return f"({' UNION ALL '.join(parts)})"
+
+
+def share_of_bands(bands: int, part: int, parts: int) -> list[tuple[int, int, int]]:
+    """The bands of a part as (band, lowest hash, highest hash)."""
+    top = (1 << 64) - 1
+    if parts <= bands:
+        return [(band, 0, top) for band in range(part, bands, parts)]
+    band, index = part % bands, part // bands
+    slices = len(range(band, parts, bands))
+    return [(band, (index << 64) // slices, ((index + 1) << 64) // slices - 1)]
+
+
+def deal(
+    sets_path: str,
+    wanted: Sequence[str],
+    shard: int,
+    out: Mapping[str, str],
+    memory: str = MEMORY,
+) -> dict[str, int]:
+    """Write the shingle sets of one shard's candidates, once for each part that compares them.
+
+    Parameters
+    ----------
+    sets_path
+        File ``sets`` of `sign_shard`.
+    wanted, shard
+        Files ``wanted`` of `candidates`, and the shard's number there.
+    out
+        ``dealt``: (part, node, shingles); each row group is for one part.
+
+    Returns
+    -------
+    dict
+        ``documents`` and ``shingles`` sent.
+    """
+    with session(out["dealt"], memory) as connection:
+        asked = connection.sql(
+            f"SELECT DISTINCT part, node FROM {scan(wanted, WANTED)} WHERE shard = {shard} "
+            "ORDER BY ALL"
+        ).to_arrow_table()
+    nodes, parts = _names(asked["node"]), asked["part"].to_numpy()
+    stats = {"documents": 0, "shingles": 0}
+    with _Dealer(out["dealt"]) as dealer, pq.ParquetFile(sets_path) as file:
+        order = np.argsort(nodes, kind="stable")
+        nodes, parts = nodes[order], parts[order]
+        for group in range(file.num_row_groups if len(nodes) else 0):
+            here = _names(file.read_row_group(group, columns=["node"])["node"])
+            low = np.searchsorted(nodes, here, "left")
+            counts = np.searchsorted(nodes, here, "right") - low
+            if not counts.any():
+                continue
+            rows = np.repeat(np.arange(len(here)), counts)
+            offsets = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+            table = file.read_row_group(group).take(pa.array(rows))
+            dealer.add(table, parts[np.repeat(low, counts) + offsets])
+            stats["documents"] += len(rows)
+            stats["shingles"] += pc.sum(pc.list_value_length(table["shingles"])).as_py() or 0
+    return stats
+
+
+def _names(column: pa.ChunkedArray) -> np.ndarray:
+    """The upper halves of a column of nodes, uint64; to send a few too many sets does no harm."""
+    storage = column.combine_chunks().storage
+    numbers = np.frombuffer(storage.buffers()[1], ">u8")[2 * storage.offset :: 2]
+    return numbers[: len(storage)].astype(np.uint64)
+
+
+class _Dealer:
+    """Holds rows of several parts and writes each part's as row groups of their own."""
+
+    def __init__(self, path: str):
+        self.writer = pq.ParquetWriter(
+            path,
+            DEALT,
+            compression="none",
+            use_dictionary=False,
+            column_encoding={"shingles.list.element": "DELTA_BINARY_PACKED"},
+            write_statistics=["part"],
+        )
+        self.held: list[pa.Table] = []
+        self.bytes = 0
+
+    def __enter__(self) -> _Dealer:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._write()
+        self.writer.close()
+
+    def add(self, sets: pa.Table, parts: np.ndarray) -> None:
+        self.held.append(sets.add_column(0, "part", pa.array(parts, pa.int32())))
+        self.bytes += self.held[-1].nbytes
+        if self.bytes > HELD_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        if self.held:
+            table = pa.concat_tables(self.held)
+            parts = table["part"].to_numpy()
+            for part in np.unique(parts):
+                mine = table.filter(pa.array(parts == part))
+                self.writer.write_table(mine.cast(DEALT), row_group_size=1 << 30)
+        self.held, self.bytes = [], 0

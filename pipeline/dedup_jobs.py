@@ -1,181 +1,191 @@
-"""DEDUP as jobs: the file-level steps of `pipeline.dedup`, addressed and committed."""
+"""DEDUP as jobs: the tasks of `pipeline.dedup_flow`, addressed, scheduled and committed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Any
 
 from catalogs import storage
+from catalogs.audit import load_plan
+from catalogs.errors import UserError
 from catalogs.ledger import Row
-from pipeline import dedup as steps
 from pipeline.address import address, code_version
 from pipeline.dedup_config import DedupConfig
+from pipeline.dedup_flow import File, Index, Limits, Made, Shard, Task, flow
 from pipeline.jobs import Job, at_work
 from pipeline.recipe import Recipe
 
-CODE = (
-    "pipeline.dedup_jobs",
-    "pipeline.dedup",
-    "pipeline.dedup_candidates",
-    "pipeline.dedup_cluster",
-    "pipeline.dedup_config",
-    "pipeline.dedup_judge",
-    "pipeline.dedup_sql",
-    "pipeline.dedup_verify",
-    "pipeline.components",
+SIGNATURES = (
+    "pipeline.dedup_text",
     "pipeline.minhash",
+    "pipeline.datatrove_minhash",
     "pipeline.shingles",
 )
+CODE = (
+    *SIGNATURES,
+    "pipeline.dedup_candidates",
+    "pipeline.dedup_cluster",
+    "pipeline.dedup_elect",
+    "pipeline.dedup_flow",
+    "pipeline.dedup_jobs",
+    "pipeline.dedup_rank",
+    "pipeline.dedup_sign",
+    "pipeline.dedup_sql",
+    "pipeline.dedup_stars",
+    "pipeline.dedup_verify",
+    "pipeline.components",
+    "filters.spacy_words",
+    "filters.words",
+)
 LIBRARIES = ("duckdb", "numpy", "numba", "pyarrow")
-PARTITION_ROWS = 2_000_000
+INDEX_NAME = "dedup.json"
+
+RunJobs = Callable[[list[Job]], list[Row]]
 
 
-def dedup(
-    recipe: Recipe, ingested: list[Row], run_step: Callable[[list[Job]], list[Row]]
-) -> list[Row]:
+def dedup(recipe: Recipe, ingested: list[Row], run_jobs: RunJobs) -> list[Row]:
     """Judge every ingested document; returns one row per ingest shard, in their order.
 
     Parameters
     ----------
     ingested
         Ledger rows of the ingest step.
-    run_step
+    run_jobs
         Runs the jobs of one step and returns their rows in the order of the jobs.
     """
     config, root = recipe.dedup, recipe.run_folder
-    documents = [row.files["documents"] for row in ingested]
-    paths = [storage.join(root, file.path) for file in documents]
-    sums = [file.checksum for file in documents]
+    shards = []
+    for row in ingested:
+        file = row.files["documents"]
+        path = File(storage.join(root, file.path), file.checksum)
+        trusted = config.exact in ("raw", "none")
+        shards.append(Shard(row.shard, path, row.source, trusted))
+    old = [load_index(storage.join(recipe.base, run), run, config) for run in config.against]
+    limits = Limits.of(recipe.limits.dedup_memory_mb)
     rows = sum(row.kept for row in ingested)
-    partitions = [f"{index:05d}" for index in range(max(1, -(-rows // PARTITION_ROWS)))]
-    code = code_version(CODE, LIBRARIES)
-    settings = config.model_dump(mode="json")
+    return dedup_shards(root, shards, rows, config, old, run_jobs, limits)
 
-    def jobs(step: str, names: list[str], run, arguments: list[dict], inputs: list[list[str]]):
-        return [
-            Job(
-                root=root,
-                step=step,
-                shard=name,
-                address=address(step, [settings, name], own_inputs, code),
-                run=run,
-                arguments={**own, "config": settings},
-                inputs=tuple(own_inputs),
-                source=own.get("source", ""),
-                code=code,
-                memory_mb=4096,
+
+def dedup_shards(
+    root: str,
+    shards: list[Shard],
+    rows: int,
+    config: DedupConfig,
+    old: list[Index],
+    run_jobs: RunJobs,
+    limits: Limits,
+    unique_rows: bool = True,
+) -> list[Row]:
+    """Judge every row of the shards into the run folder `root`, and leave an index of it there.
+
+    Other parameters are those of `pipeline.dedup_flow.flow`. Returns the rows of the last step, in
+    the order of the shards.
+    """
+    judged: list[Row] = []
+
+    def run_step(tasks: list[Task]) -> list[Made]:
+        rows = run_jobs([_job(root, task, limits) for task in tasks])
+        if tasks and tasks[0].step == "judge":
+            judged.extend(rows)
+        return [_made(root, row) for row in rows]
+
+    _, files = flow(shards, rows, config, old, run_step, limits, unique_rows)
+    _save_index(root, files, rows, config)
+    return judged
+
+
+def load_index(root: str, name: str, config: DedupConfig) -> Index:
+    """What the finished run in the folder `root` left for later ones.
+
+    Raises
+    ------
+    UserError
+        When there is no finished run, or its texts were signed in another way than `config` asks.
+    """
+    where = f"field 'dedup.against': {name}"
+    plan = load_plan(root)
+    if plan.get("state") != "complete":
+        raise UserError(f"{where}: the run is not finished; run its recipe again first")
+    path = storage.join(root, INDEX_NAME)
+    if not storage.exists(path):
+        raise UserError(f"{where}: it left no {INDEX_NAME}; run its recipe again with this version")
+    saved = json.loads(storage.read_text(path))
+    for key, value in config.deciding.items():
+        if saved["settings"].get(key) != value:
+            raise UserError(
+                f"{where}: was made with 'dedup.{key}: {saved['settings'].get(key)}', this run has "
+                f"'{value}'; the two must agree"
             )
-            for name, own, own_inputs in zip(names, arguments, inputs, strict=True)
-        ]
-
-    def made(rows: list[Row], kind: str) -> tuple[list[str], list[str]]:
-        files = [row.files[kind] for row in rows]
-        return [storage.join(root, f.path) for f in files], [f.checksum for f in files]
-
-    def share(at: int) -> dict[str, int]:
-        return {"partition": at, "n_partitions": len(partitions)}
-
-    shards = [row.shard for row in ingested]
-    each = range(len(partitions))
-    edges, edge_sums, clusters, cluster_sums = [], [], [None], []
-    if config.fuzzy:
-        owns = [{"documents": p, "source": r.source} for p, r in zip(paths, ingested, strict=True)]
-        signed = run_step(jobs("sign", shards, sign, owns, [[s] for s in sums]))
-        signatures, signature_sums = made(signed, "signatures")
-        owns = [{"signatures": signatures, **share(at)} for at in each]
-        found = run_step(
-            jobs("candidates", partitions, candidates, owns, [signature_sums] * len(partitions))
+    if saved["signatures"] != _signature_code():
+        raise UserError(
+            f"{where}: was signed by another version of this program; run its recipe again"
         )
-        buckets, bucket_sums = made(found, "candidates")
-        owns = [{"candidates": buckets, "documents": paths, **share(at)} for at in each]
-        verified = run_step(
-            jobs("verify", partitions, verify, owns, [bucket_sums + sums] * len(partitions))
-        )
-        edges, edge_sums = made(verified, "edges")
-        joined = run_step(jobs("cluster", ["all"], cluster, [{"edges": edges}], [edge_sums]))
-        clusters, cluster_sums = made(joined, "clusters")
-    owns = [
-        {"documents": paths, "clusters": clusters[0], "edges": edges, **share(at)} for at in each
-    ]
-    elected = run_step(
-        jobs("elect", partitions, elect, owns, [sums + cluster_sums + edge_sums] * len(partitions))
-    )
-    verdicts, verdict_sums = made(elected, "elected")
-    owns = [
-        {"documents": path, "index": index, "elected": verdicts, "source": row.source}
-        for index, (path, row) in enumerate(zip(paths, ingested, strict=True))
-    ]
-    return run_step(jobs("judge", shards, judge, owns, [[s, *verdict_sums] for s in sums]))
+    files = {
+        kind: [File(storage.join(root, path), checksum) for path, checksum in entries]
+        for kind, entries in saved["files"].items()
+    }
+    for file in files["index"] + files["bands"]:
+        if not storage.exists(file.path):
+            raise UserError(f"{where}: {file.path} is missing; run its recipe again")
+    return Index(name, files, saved["rows"])
 
 
-def sign(job: Job) -> Row:
-    return _commit(
-        job,
-        "signatures",
-        lambda a, out: steps.sign_shard(a["documents"], out, _config(a)),
-    )
+def _save_index(root: str, files: dict[str, list[File]], rows: int, config: DedupConfig) -> None:
+    start = len(storage.join(root, ""))
+    index = {
+        "settings": config.deciding,
+        "signatures": _signature_code(),
+        "rows": rows,
+        "files": {
+            kind: [[file.path[start:], file.checksum] for file in own]
+            for kind, own in files.items()
+        },
+    }
+    storage.write_text(storage.join(root, INDEX_NAME), json.dumps(index, indent=1))
 
 
-def candidates(job: Job) -> Row:
-    return _commit(
-        job,
-        "candidates",
-        lambda a, out: steps.candidates(
-            a["signatures"], out, _config(a), a["partition"], a["n_partitions"]
-        ),
-    )
+def _signature_code() -> str:
+    return code_version(SIGNATURES, ("numpy",))
 
 
-def verify(job: Job) -> Row:
-    return _commit(
-        job,
-        "edges",
-        lambda a, out: steps.verify(
-            a["candidates"], a["documents"], out, _config(a), a["partition"], a["n_partitions"]
-        ),
+def _job(root: str, task: Task, limits: Limits) -> Job:
+    code = code_version(CODE, LIBRARIES)
+    return Job(
+        root=root,
+        step=task.step,
+        shard=task.shard,
+        address=address(task.step, [task.settings, task.shard], task.inputs, code),
+        run=run_task,
+        arguments={"task": task},
+        inputs=task.inputs,
+        source=task.source,
+        code=code,
+        memory_mb=2 * limits.memory_mb,
     )
 
 
-def cluster(job: Job) -> Row:
-    return _commit(job, "clusters", lambda a, out: steps.cluster(a["edges"], out))
-
-
-def elect(job: Job) -> Row:
-    return _commit(
-        job,
-        "elected",
-        lambda a, out: steps.elect(
-            a["documents"],
-            a["clusters"],
-            a["edges"],
-            out,
-            _config(a),
-            a["partition"],
-            a["n_partitions"],
-        ),
-    )
-
-
-def judge(job: Job) -> Row:
-    """Attribute file of one ingest shard; its duplicates are the rejected of this step."""
-    arguments = job.arguments
+def run_task(job: Job) -> Row:
+    """Do one task and commit what it made; duplicates are the rejected of the step ``judge``."""
+    task: Task = job.arguments["task"]
     with at_work(job) as work:
-        out = work.path("attributes", f"attributes/dedup/{job.shard}.parquet")
-        counts = steps.judge_shard(
-            arguments["documents"], arguments["index"], arguments["elected"], out
-        )
-        reasons = ("exact_duplicate", "near_duplicate")
-        rejected = {f"dedup:{reason}": counts[reason] for reason in reasons if counts[reason]}
-        return work.commit(read=counts["rows"], kept=counts["kept"], rejected=rejected)
-
-
-def _commit(job: Job, kind: str, step: Callable[[dict[str, Any], str], dict[str, int]]) -> Row:
-    with at_work(job) as work:
-        out = work.path(kind, f"attributes/{kind}/{job.shard}.parquet")
-        stats = step(job.arguments, out)
+        out = {kind: work.path(kind, _place(kind, task)) for kind in task.outputs}
+        stats = task.run(**task.arguments, out=out)
         rows = stats.get("rows", stats.get("documents", 0))
-        return work.commit(read=rows, kept=rows, stats=stats)
+        if task.step != "judge":
+            return work.commit(read=rows, kept=rows, stats=stats)
+        reasons = ("exact_duplicate", "near_duplicate")
+        rejected = {f"dedup:{reason}": stats[reason] for reason in reasons if stats[reason]}
+        return work.commit(read=rows, kept=stats["kept"], rejected=rejected)
 
 
-def _config(arguments: dict[str, Any]) -> DedupConfig:
-    return DedupConfig.model_validate(arguments["config"])
+def _place(kind: str, task: Task) -> str:
+    if kind == "attributes":
+        return f"attributes/dedup/{task.shard}.parquet"
+    return f"dedup/{task.step}/{kind}/{task.shard}.parquet"
+
+
+def _made(root: str, row: Row) -> Made:
+    files = {
+        kind: File(storage.join(root, file.path), file.checksum) for kind, file in row.files.items()
+    }
+    return Made(files, row.stats)

@@ -1,238 +1,295 @@
 """Verification: the true Jaccard similarity of candidates, in bounded memory.
 
-The documents of one bucket are compared as sets of shingles. Sets are made once for each document,
-written to one file and mapped into memory, so that the corpus may be larger than memory.
+The members of one bucket are compared as sets of shingles, in the order of their level (earlier
+runs, then sources by priority) and node. The sets sent to this part lie in one file that is mapped
+into memory and let go of as work goes on.
 
-What is promised, for a bucket of up to `REACH` documents: two documents end in one component
-exactly if a chain of verified pairs inside the bucket joins them. In a larger bucket each document
-is compared with the bucket's first `REACH` leaders; a leader is a document that was similar to none
-of the leaders before it. So work is linear in the size of a bucket, and a pair of such a bucket is
-missed only if its two ends follow different leaders that nothing else joins. A pair that is already
-joined inside its bucket is not compared again.
+What is promised: two of the first `REACH` members of a bucket end in one component exactly if a
+chain of verified pairs inside the bucket joins them. Each further member is compared with leaders
+alone: those first members, and up to `REACH` more, each similar to no leader before it. So work is
+linear in the size of a bucket, and what is found among some members does not change when more
+follow. A pair that is already joined inside its bucket is not compared again.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numba import njit
 
 from catalogs.errors import UserError
 from pipeline.components import find, unite
+from pipeline.dedup_candidates import BUCKET
 from pipeline.dedup_config import DedupConfig
-from pipeline.dedup_sql import MEMORY, copy, one, partition_of, scan, session, workspace
-from pipeline.shingles import shingle_sets
+from pipeline.dedup_sql import MEMORY, copy, one, part_of, scan, session, workspace
+from pipeline.dedup_text import NODE
 
-CANDIDATE = {"scope": "VARCHAR", "head": "VARCHAR", "bucket": "UBIGINT", "other": "VARCHAR"}
+LINK = {
+    "a": "UUID",
+    "b": "UUID",
+    "jaccard": "DOUBLE",
+    "level_a": "SMALLINT",
+    "level_b": "SMALLINT",
+}
 REACH = 64
-BATCH = 128
+BATCH = 1 << 14
+MAPPED = 64 << 20  # bytes of sets touched before they are let go of
+STORED = pa.schema([("node", NODE), ("start", pa.int64()), ("size", pa.int64())])
 
 
 def verify(
-    candidate_paths: list[str],
-    documents_paths: list[str],
-    out_path: str,
+    buckets: Sequence[str],
+    dealt: Sequence[str],
+    out: Mapping[str, str],
     config: DedupConfig,
-    partition: int = 0,
-    n_partitions: int = 1,
+    part: int = 0,
+    parts: int = 1,
     memory: str = MEMORY,
 ) -> dict[str, int]:
-    """Write the edges between candidates whose shingle sets reach ``config.jaccard``.
+    """Write the links between candidates whose shingle sets reach ``config.jaccard``.
 
-    Buckets are shared out by their smallest id, so equal buckets of different bands meet in one
-    partition and are compared once. The edges do not depend on the number of partitions. Without a
-    threshold no text is read, and each candidate is joined to the head of its bucket.
+    Buckets are shared out by their head, so equal buckets of different bands meet in one part and
+    are compared once. Links do not depend on the number of parts. Without a threshold each
+    candidate is linked to the head of its bucket.
 
     Parameters
     ----------
-    candidate_paths
-        All outputs of `pipeline.dedup.candidates`.
-    documents_paths
-        All document shards; only `id` and `text` are read, only candidates are kept.
-    out_path
-        Parquet of (scope, a, b, jaccard) with ``a < b``, sorted, each pair once.
+    buckets, dealt
+        All outputs of `candidates` and `deal`.
+    out
+        ``links``: (a, b, jaccard, level_a, level_b), each pair from both of its ends, sorted.
 
     Returns
     -------
     dict
-        ``buckets`` compared, ``documents`` and ``shingles`` fetched, ``edges`` found.
+        ``buckets`` compared, ``documents`` and ``shingles`` received, ``edges`` found.
 
     Raises
     ------
     UserError
-        When a candidate is in none of the documents given.
+        When the shingles of a candidate are in none of the files given.
     """
-    with session(out_path, memory) as connection:
-        _load_buckets(connection, candidate_paths, partition, n_partitions)
+    stats = {"buckets": 0, "documents": 0, "shingles": 0, "edges": 0}
+    with workspace(out["links"]) as folder, session(out["links"], memory) as connection:
+        stats["buckets"] = _load_buckets(connection, buckets, part, parts)
         if config.jaccard is None:
-            edges = copy(
-                connection,
-                """SELECT DISTINCT scope, head AS a, other AS b, NULL::DOUBLE AS jaccard
-                FROM part ORDER BY scope, a, b""",
-                out_path,
+            connection.execute(
+                """CREATE TEMP VIEW found AS
+                SELECT head AS a, node AS b, NULL::DOUBLE AS jaccard, least_level AS level_a,
+                    level AS level_b
+                FROM members WHERE node <> head"""
             )
-            (buckets,) = one(connection, "SELECT count(*) FROM buckets")
-            return {"buckets": buckets, "documents": 0, "shingles": 0, "edges": edges}
-        with workspace(out_path) as folder:
+        else:
             store = os.path.join(folder, "sets")
-            starts, sizes = _fetch_sets(connection, documents_paths, store, config)
-            found = _compare(connection, store, starts, sizes, config.jaccard)
-        edges = _write_edges(connection, found, out_path)
-        (buckets,) = one(connection, "SELECT count(*) FROM buckets")
-    return {
-        "buckets": buckets,
-        "documents": len(sizes),
-        "shingles": int(sizes.sum()),
-        "edges": edges,
-    }
+            _store(connection, dealt, part, store, folder, stats)
+            _compare(connection, store, folder, config.jaccard)
+        ends = copy(
+            connection,
+            """SELECT DISTINCT * FROM (
+                SELECT * FROM found
+                UNION ALL SELECT b, a, jaccard, level_b, level_a FROM found
+            ) ORDER BY a, b""",
+            out["links"],
+        )
+    return {**stats, "edges": ends // 2}
 
 
 def _load_buckets(
-    connection: duckdb.DuckDBPyConnection,
-    candidate_paths: list[str],
-    partition: int,
-    n_partitions: int,
-) -> None:
-    """Tables of this partition: `part` (candidates), `nodes` (ids), `buckets` (distinct sets)."""
-    source = scan(candidate_paths, CANDIDATE)
-    mine = partition_of("head", partition, n_partitions)
-    connection.execute(f"CREATE TEMP VIEW part AS SELECT * FROM {source} WHERE {mine}")
-    connection.execute(
-        """CREATE TEMP TABLE nodes AS SELECT row_number() OVER (ORDER BY id) - 1 AS node, id
-        FROM (SELECT head AS id FROM part UNION SELECT other FROM part)"""
-    )
+    connection: duckdb.DuckDBPyConnection, buckets: Sequence[str], part: int, parts: int
+) -> int:
+    """Table `members` (number, head, size, level, node) of this part's buckets; how many."""
+    mine = f"{scan(buckets, BUCKET)} WHERE {part_of('head', part, parts)}"
     # the same documents usually meet in many bands: buckets of equal members are kept once
     connection.execute(
-        """CREATE TEMP TABLE buckets AS
-        SELECT row_number() OVER (ORDER BY scope, head, bucket) - 1 AS number, *
+        f"""CREATE TEMP TABLE kept AS
+        SELECT row_number() OVER (ORDER BY head, bucket) - 1 AS number, head, bucket, least_level
         FROM (
-            SELECT scope, head, min(bucket) AS bucket
+            SELECT head, min(bucket) AS bucket, min(least_level) AS least_level
             FROM (
-                SELECT scope, head, bucket, count(*) AS size, bit_xor(hash(other)) AS mark,
-                    sum(hash(other)::HUGEINT) AS total
-                FROM part GROUP BY scope, head, bucket
-            ) GROUP BY scope, head, size, mark, total
+                SELECT head, bucket, count(*) AS size, min(level) AS least_level,
+                    bit_xor(hash(node)) AS mark, sum(hash(node)::HUGEINT) AS total
+                FROM {mine} GROUP BY head, bucket
+            ) GROUP BY head, size, mark, total
         )"""
     )
+    connection.execute(
+        f"""CREATE TEMP TABLE members AS SELECT number, head, least_level, level, node
+        FROM (SELECT * FROM {mine}) JOIN kept USING (head, bucket)"""
+    )
+    (count,) = one(connection, "SELECT count(*) FROM kept")
+    return count
 
 
-def _fetch_sets(
+def _store(
     connection: duckdb.DuckDBPyConnection,
-    documents_paths: list[str],
+    dealt: Sequence[str],
+    part: int,
     store: str,
-    config: DedupConfig,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Append the shingles of each node's text to the file `store`; return starts and sizes."""
-    (count,) = one(connection, "SELECT count(*) FROM nodes")
-    starts = np.full(count, -1, np.int64)
-    sizes = np.zeros(count, np.int64)
-    end = 0
-    source = scan(documents_paths, {"id": "VARCHAR", "text": "VARCHAR"})
-    query = f"SELECT node, text FROM {source} JOIN nodes USING (id)"
-    with open(store, "wb") as file:
-        for batch in connection.sql(query).to_arrow_reader(BATCH) if count else ():
-            nodes, first = np.unique(batch["node"].to_numpy(), return_index=True)
-            new = starts[nodes] < 0  # copies of a text need one set
-            nodes, first = nodes[new], first[new]
-            hashes, offsets = shingle_sets(
-                batch["text"].take(pa.array(first)), config.ngram, config.unit
-            )
-            hashes.tofile(file)
-            starts[nodes] = end + offsets[:-1]
-            sizes[nodes] = np.diff(offsets)
-            end += len(hashes)
-    if count and starts.min() < 0:
-        (name,) = one(connection, f"SELECT id FROM nodes WHERE node = {int(np.argmin(starts))}")
+    folder: str,
+    stats: dict[str, int],
+) -> None:
+    """Append the sets sent to this part to the file `store`; table `stored` says where they lie."""
+    index, end = os.path.join(folder, "stored.parquet"), 0
+    with open(store, "wb") as file, pq.ParquetWriter(index, STORED) as writer:
+        for path in dealt:
+            with pq.ParquetFile(path) as source:
+                for group in range(source.num_row_groups):
+                    bounds = source.metadata.row_group(group).column(0).statistics
+                    if not bounds.min <= part <= bounds.max:
+                        continue
+                    for batch in source.iter_batches(BATCH, [group], ["node", "shingles"]):
+                        lists = batch["shingles"]
+                        offsets = lists.offsets.to_numpy().astype(np.int64)
+                        lists.values.slice(offsets[0], offsets[-1] - offsets[0]).to_numpy().tofile(
+                            file
+                        )
+                        starts = offsets - offsets[0] + end
+                        places = pa.table([batch["node"], starts[:-1], np.diff(starts)], STORED)
+                        writer.write_table(places)
+                        end = int(starts[-1])
+                        stats["documents"] += len(batch)
+    stats["shingles"] = end
+    connection.execute(
+        f"""CREATE TEMP TABLE stored AS SELECT node, min(start) AS start, any_value(size) AS size
+        FROM {scan([index], {})} GROUP BY node"""
+    )
+    missing, first = one(
+        connection, "SELECT count(*), min(node)::VARCHAR FROM members ANTI JOIN stored USING (node)"
+    )
+    if missing:
         raise UserError(
-            f"dedup: {int((starts < 0).sum())} candidate documents are in none of the "
-            f"{len(documents_paths)} document shards given, the first is id {name}: "
-            "signatures and documents must come from the same run"
+            f"dedup: the shingles of {missing} candidates are in none of the {len(dealt)} files "
+            f"given, the first is {first}: signatures and sets must come from the same run"
         )
-    return starts, sizes
 
 
 def _compare(
-    connection: duckdb.DuckDBPyConnection,
-    store: str,
-    starts: np.ndarray,
-    sizes: np.ndarray,
-    threshold: float,
-) -> tuple[np.ndarray, ...]:
-    """Compare inside each bucket; return bucket number, nodes a < b and Jaccard of each edge."""
-    members = connection.sql(
-        """SELECT number, node FROM (
-            SELECT number, head AS id FROM buckets
-            UNION ALL
-            SELECT number, other FROM part JOIN buckets USING (scope, head, bucket)
-        ) JOIN nodes USING (id) ORDER BY number, node"""
-    ).fetchnumpy()
-    numbers = np.asarray(members["number"], np.int64)
-    nodes = np.asarray(members["node"], np.int64)
-    bounds = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1)) if len(numbers) else [0]
-    hashes = np.memmap(store, np.uint64, "r") if sizes.sum() else np.zeros(0, np.uint64)
-    return _compare_buckets(
-        np.asarray(bounds, np.int64), nodes, starts, sizes, np.asarray(hashes), threshold, REACH
+    connection: duckdb.DuckDBPyConnection, store: str, folder: str, threshold: float
+) -> None:
+    """Compare inside each bucket, as they stream by; view `found` holds the links."""
+    path = os.path.join(folder, "found.parquet")
+    schema = pa.schema([("a", pa.int64()), ("b", pa.int64()), ("jaccard", pa.float64())])
+    connection.execute(
+        """CREATE TEMP TABLE nodes AS SELECT row_number() OVER (ORDER BY node) - 1 AS n, *
+        FROM (SELECT node, min(level) AS level FROM members GROUP BY node)"""
+    )
+    # unlike a join, a sorted column of numbers is cheap to look the sets up by
+    reader = connection.sql(
+        """SELECT number, n, start, size FROM members
+        JOIN nodes USING (node) JOIN stored USING (node)
+        ORDER BY number, members.level, n"""
+    ).to_arrow_reader(BATCH)
+    state = new_state()
+    with pq.ParquetWriter(path, schema) as writer, _mapped(store) as sets:
+        for batch in reader:
+            columns = [batch[name].to_numpy() for name in ("number", "n", "start", "size")]
+            done = 0
+            while done < len(batch):
+                done, *found = _compare_members(
+                    *columns, done, sets.values, threshold, REACH, MAPPED // 4, state
+                )
+                writer.write_table(pa.table(found, schema))
+                sets.let_go()
+    connection.execute(
+        f"""CREATE TEMP VIEW found AS
+        SELECT x.node AS a, y.node AS b, jaccard, x.level AS level_a, y.level AS level_b
+        FROM {scan([path], {})} JOIN nodes x ON x.n = a JOIN nodes y ON y.n = b"""
     )
 
 
-def _write_edges(
-    connection: duckdb.DuckDBPyConnection, found: tuple[np.ndarray, ...], out_path: str
-) -> int:
-    names = ("number", "left_node", "right_node", "jaccard")
-    connection.register("found", pa.table(dict(zip(names, found, strict=True))))
-    return copy(
-        connection,
-        """SELECT DISTINCT scope, a.id AS a, b.id AS b, jaccard FROM found
-        JOIN buckets USING (number)
-        JOIN nodes a ON a.node = left_node
-        JOIN nodes b ON b.node = right_node
-        ORDER BY scope, a, b""",
-        out_path,
-    )
+class _mapped:
+    """A file of uint32 mapped into memory, whose pages can be let go of."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self.map: mmap.mmap | None = None
+        self.values = np.zeros(0, np.uint32)
+        self.values.setflags(write=False)
+
+    def __enter__(self) -> _mapped:
+        if os.path.getsize(self.path):
+            with open(self.path, "rb") as file:
+                self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.values = np.frombuffer(self.map, np.uint32)
+        return self
+
+    def __exit__(self, *_) -> None:
+        del self.values
+        if self.map is not None:
+            self.map.close()
+
+    def let_go(self) -> None:
+        if self.map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.map.madvise(mmap.MADV_DONTNEED)
+
+
+def new_state() -> np.ndarray:
+    """What is known of the bucket at hand: its number, members seen, leaders; and each leader."""
+    state = np.zeros((4, 2 * REACH + 1), np.int64)
+    state[0, 0] = -1
+    return state
 
 
 @njit(cache=True, nogil=True)
-def _compare_buckets(bounds, members, starts, sizes, hashes, threshold, reach):
-    room = max(0, len(members) - (len(bounds) - 1))  # a bucket's edges are a forest
-    numbers = np.empty(room, np.int64)
+def _compare_members(numbers, nodes, starts, sizes, at, sets, threshold, reach, budget, state):
+    """Compare members from row `at` until `budget` values are read; return where, and the links.
+
+    `state` carries the bucket over from batch to batch: its first column is (number, seen, leaders,
+    0), the others are (node, start, size, parent) of each leader.
+    """
+    room = 1024
     left = np.empty(room, np.int64)
     right = np.empty(room, np.int64)
     jaccards = np.empty(room, np.float64)
-    leaders = np.empty(reach, np.int64)
-    edges = 0
-    for number in range(len(bounds) - 1):
-        bucket = members[bounds[number] : bounds[number + 1]]
-        parents = np.arange(len(bucket))
-        leaders[0] = 0
-        led = 1
-        for j in range(1, len(bucket)):
-            b = bucket[j]
-            joined = False
-            for k in range(led):
-                i = leaders[k]
-                if find(parents, i) == find(parents, j):
-                    continue
-                a = bucket[i]
-                jaccard = _jaccard(
-                    hashes[starts[a] : starts[a] + sizes[a]],
-                    hashes[starts[b] : starts[b] + sizes[b]],
-                    threshold,
-                )
-                if jaccard >= threshold:
-                    unite(parents, i, j)
-                    joined = True
-                    numbers[edges] = number
-                    left[edges] = a
-                    right[edges] = b
-                    jaccards[edges] = jaccard
-                    edges += 1
-            if led < reach and (not joined or len(bucket) <= reach):
-                leaders[led] = j
-                led += 1
-    return numbers[:edges], left[:edges], right[:edges], jaccards[:edges]
+    links = 0
+    leaders = state[:, 1:]
+    parents = leaders[3]
+    while at < len(numbers) and budget > 0:
+        if numbers[at] != state[0, 0]:
+            state[0, 0], state[1, 0], state[2, 0] = numbers[at], 0, 0
+        led = state[2, 0]
+        own = sets[starts[at] : starts[at] + sizes[at]]
+        budget -= sizes[at]
+        root = np.int64(-1)  # of the member's component among the leaders
+        for k in range(led):
+            if root >= 0 and find(parents, k) == find(parents, root):
+                continue
+            other = sets[leaders[1, k] : leaders[1, k] + leaders[2, k]]
+            jaccard = _jaccard(other, own, threshold)
+            if jaccard < threshold:
+                continue
+            if root >= 0:
+                unite(parents, root, k)
+            root = k
+            if links == room:
+                room *= 2
+                left = _grown(left, room)
+                right = _grown(right, room)
+                jaccards = _grown(jaccards, room)
+            left[links], right[links], jaccards[links] = leaders[0, k], nodes[at], jaccard
+            links += 1
+        if state[1, 0] < reach or (root < 0 and led < 2 * reach):
+            leaders[0, led], leaders[1, led], leaders[2, led] = nodes[at], starts[at], sizes[at]
+            parents[led] = led
+            if root >= 0:
+                unite(parents, root, led)
+            state[2, 0] += 1
+        state[1, 0] += 1
+        at += 1
+    return at, left[:links], right[:links], jaccards[:links]
+
+
+@njit(cache=True, nogil=True)
+def _grown(values, room):
+    grown = np.empty(room, values.dtype)
+    grown[: len(values)] = values
+    return grown
 
 
 @njit(cache=True, nogil=True)

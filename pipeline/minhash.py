@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from pipeline.shingles import code_points, document_shingles, mix, scratch, text_buffers
+from pipeline.shingles import mix, shingle_sets
 
 MASK = (1 << 64) - 1
 LARGEST = np.uint64(MASK)
+BITS = np.uint64(61)
+MERSENNE = np.uint64((1 << 61) - 1)
 
 
 def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,9 +50,50 @@ def band_hashes(
     counts : int64 array of len(texts)
         Distinct shingles of each text.
     """
-    data, offsets = text_buffers(texts)
-    a, b = permutations(bands * rows, seed)
-    return _band_hashes(data, offsets, code_points(), ngram, unit == "char", bands, a, b)
+    shingles, offsets = shingle_sets(texts, ngram, unit)
+    return bands_of(shingles, offsets, bands, *permutations(bands * rows, seed)), np.diff(offsets)
+
+
+def bands_of(
+    shingles: np.ndarray,
+    offsets: np.ndarray,
+    bands: int,
+    a: np.ndarray,
+    b: np.ndarray,
+    mersenne: bool = False,
+) -> np.ndarray:
+    """Band hashes of shingle sets: uint64 array of shape (len(offsets) - 1, bands).
+
+    Parameters
+    ----------
+    a, b
+        The permutations, ``x -> a x + b mod 2**64``, rows of one band together.
+    mersenne
+        Reduce that modulo ``2**61 - 1`` once more, as datatrove and datasketch do.
+    """
+    return _bands(shingles, offsets, bands, a, b, mersenne)
+
+
+def small_sets(shingles: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shingle sets of half the size: the upper 32 bits of each hash, ascending, each once.
+
+    The Jaccard similarity of two such sets of n shingles differs from that of the wide ones by a
+    share of about ``n / 2**32``.
+
+    Returns
+    -------
+    values : uint32 array
+    offsets : int64 array as long as that of the sets given
+    """
+    count = len(offsets) - 1
+    owner = np.repeat(np.arange(count, dtype=np.uint64), np.diff(offsets))
+    keys = (owner << np.uint64(32)) | (shingles >> np.uint64(32))
+    keys.sort()
+    if len(keys):
+        keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
+    sizes = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=count)
+    ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return keys.astype(np.uint32), ends
 
 
 def expected_recall(jaccard, bands: int = 14, rows: int = 8):
@@ -59,30 +102,36 @@ def expected_recall(jaccard, bands: int = 14, rows: int = 8):
 
 
 @njit(cache=True, nogil=True)
-def _band_hashes(data, offsets, table, ngram, by_character, bands, a, b):
-    units, shingles, slots = scratch(offsets, by_character)
+def _bands(shingles, offsets, bands, a, b, mersenne):
     n = len(offsets) - 1
     out = np.zeros((n, bands), np.uint64)
-    counts = np.zeros(n, np.int64)
     minima = np.empty(len(a), np.uint64)
     rows = len(a) // bands
     for i in range(n):
-        counts[i] = document_shingles(
-            data, offsets[i], offsets[i + 1], table, ngram, by_character, units, shingles, slots
-        )
-        _minima(shingles, counts[i], a, b, minima)
+        minima[:] = LARGEST
+        for at in range(offsets[i], offsets[i + 1]):
+            shingle = shingles[at]
+            if mersenne:
+                _lower_mersenne(minima, shingle, a, b)
+            else:
+                _lower(minima, shingle, a, b)
         for band in range(bands):
             value = np.uint64(band + 1)
             for row in range(band * rows, (band + 1) * rows):
                 value = mix(value ^ minima[row]) + minima[row]
             out[i, band] = mix(value)
-    return out, counts
+    return out
 
 
 @njit(cache=True, nogil=True)
-def _minima(shingles, count, a, b, minima):
-    minima[:] = LARGEST
-    for i in range(count):
-        shingle = shingles[i]
-        for k in range(len(a)):
-            minima[k] = min(minima[k], a[k] * shingle + b[k])
+def _lower(minima, shingle, a, b):
+    for k in range(len(a)):
+        minima[k] = min(minima[k], a[k] * shingle + b[k])
+
+
+@njit(cache=True, nogil=True)
+def _lower_mersenne(minima, shingle, a, b):
+    for k in range(len(a)):
+        value = a[k] * shingle + b[k]
+        value = (value & MERSENNE) + (value >> BITS)
+        minima[k] = min(minima[k], value - MERSENNE if value >= MERSENNE else value)

@@ -27,7 +27,7 @@ from pipeline.recipe import Recipe
 from pipeline.schedule import Settings, run_jobs
 from pipeline.url_lists import url_lists
 
-SHARD_FOLDERS = ("documents", "rejected", "quarantine", "attributes", "corpus")
+SHARD_FOLDERS = ("documents", "rejected", "quarantine", "dedup", "attributes", "corpus")
 
 
 @dataclass(frozen=True)

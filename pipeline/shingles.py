@@ -128,7 +128,7 @@ def shingle_sets(
 
     Returns
     -------
-    hashes : uint64 array, the distinct shingles of each text in ascending order, text after text
+    hashes : uint64 array, the distinct shingles of each text in order of sight, text after text
     offsets : int64 array of ``len(texts) + 1``; text ``i`` owns ``hashes[offsets[i]:offsets[i+1]]``
     """
     data, offsets = text_buffers(texts)
@@ -316,6 +316,6 @@ def _shingle_sets(data, offsets, table, ngram, by_character):
             grown = np.empty(2 * end, np.uint64)
             grown[: ends[i]] = hashes[: ends[i]]
             hashes = grown
-        hashes[ends[i] : end] = np.sort(shingles[:count])
+        hashes[ends[i] : end] = shingles[:count]
         ends[i + 1] = end
     return hashes[: ends[n]].copy(), ends

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+import uuid
 from datetime import UTC, datetime
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -16,9 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalogs.errors import UserError
-from pipeline import dedup
 from pipeline.components import forest, join, labels
-from pipeline.dedup import DedupConfig, dedup_files
+from pipeline.dedup import DedupConfig, Limits, dedup_files
+from pipeline.dedup_candidates import deal
+from pipeline.dedup_cluster import cluster
+from pipeline.dedup_sign import sign_shard
+from pipeline.dedup_verify import verify
 from pipeline.minhash import band_hashes
 from pipeline.shingles import shingle_sets
 
@@ -68,11 +73,17 @@ def attributes(out: Path) -> dict[str, dict]:
     return {row["row_id"]: row for file in files for row in pq.read_table(file).to_pylist()}
 
 
-def run(folder: Path, rows: list[dict], /, shards: int = 1, partitions: int = 1, **config):
+def shared_out(rows: int, parts: int, memory: int = 1024) -> Limits:
+    """Limits under which so many rows make so many parts."""
+    return Limits(memory, max(1, rows // parts)) if parts > 1 else Limits(memory)
+
+
+def run(folder: Path, rows: list[dict], /, shards: int = 1, parts: int = 1, **config):
     paths = write_shards(folder / "documents", rows, shards)
-    stats = dedup_files(paths, str(folder / "out"), DedupConfig(**config), partitions)
+    limits = shared_out(len(rows), parts)
+    stats, _ = dedup_files(paths, str(folder / "out"), DedupConfig(**config), limits)
     found = attributes(folder / "out")
-    judged = stats.get("judge_shard", {"rows": 0})
+    judged = stats.get("judge", {"rows": 0})
     assert judged["rows"] == len(rows) == len(found)
     counted = sum(judged.get(k, 0) for k in ("kept", "exact_duplicate", "near_duplicate"))
     assert counted == len(rows), "rows = kept + rejected by reason"
@@ -118,11 +129,13 @@ near_texts = st.lists(
 
 
 @slow_start
-@given(near_texts, st.sampled_from([0.3, 0.5, 0.7, 1.0]), st.integers(1, 3), st.integers(1, 2))
-def test_clusters_equal_brute_force(tmp_path_factory, texts, jaccard, ngram, partitions):
+@given(
+    near_texts, st.sampled_from([0.3, 0.5, 0.7, 1.0]), st.integers(1, 3), st.sampled_from([1, 4])
+)
+def test_clusters_equal_brute_force(tmp_path_factory, texts, jaccard, ngram, parts):
     config = {"jaccard": jaccard, "ngram": ngram, "bands": 6, "rows": 2}
     folder = tmp_path_factory.mktemp("brute")
-    found, _ = run(folder, rows_of(texts), shards=2, partitions=partitions, **config)
+    found, _ = run(folder, rows_of(texts), shards=2, parts=parts, **config)
     assert partition_by_cluster(found) == brute_force(texts, DedupConfig(**config))
     for row in found.values():
         copies = [r for r in found.values() if r["dup_cluster"] == row["dup_cluster"]]
@@ -177,25 +190,27 @@ def test_verified_edges_are_true_and_near_enough(tmp_path):
     hashes, offsets = shingle_sets(pa.array(texts))
     for text, (a, b) in zip(texts, pairwise(offsets), strict=True):
         sets[text_id(text)] = set(hashes[a:b].tolist())
-    edges = pq.read_table(tmp_path / "out/edges/00000.parquet").to_pylist()
-    assert len(edges) > 60
-    for edge in edges:
-        a, b = sets[edge["a"]], sets[edge["b"]]
-        assert edge["a"] < edge["b"]
-        assert edge["jaccard"] == len(a & b) / len(a | b) >= 0.7
+    links = pq.read_table(tmp_path / "out/links/verify/00000").to_pylist()
+    pairs = {(link["a"].hex, link["b"].hex): link["jaccard"] for link in links}
+    assert len(pairs) == len(links) > 120
+    for (a, b), similarity in pairs.items():
+        assert pairs[b, a] == similarity
+        a, b = sets[a], sets[b]
+        assert similarity == len(a & b) / len(a | b) >= 0.7
 
 
 def test_output_is_the_same_for_any_order_partitioning_and_memory(tmp_path):
     rows = rows_of(planted_corpus())
     paths = write_shards(tmp_path / "documents", rows, 4)
     outputs = []
-    for order, partitions, memory in (
-        ([0, 1, 2, 3], 1, "1GB"),
-        ([3, 1, 0, 2], 3, "200MB"),
-        ([2, 3, 1, 0], 16, "1GB"),
+    for order, parts, memory in (
+        ([0, 1, 2, 3], 1, 1024),
+        ([3, 1, 0, 2], 3, 200),
+        ([2, 3, 1, 0], 16, 1024),
     ):
-        out = tmp_path / f"out{partitions}"
-        dedup_files([paths[i] for i in order], str(out), DedupConfig(), partitions, memory)
+        out = tmp_path / f"out{parts}"
+        limits = shared_out(len(rows), parts, memory)
+        dedup_files([paths[i] for i in order], str(out), DedupConfig(), limits)
         files = sorted((out / "attributes").iterdir())
         outputs.append([(file.name, file.read_bytes()) for file in files])
     assert len(outputs[0]) == 4
@@ -206,7 +221,7 @@ def test_verdicts_do_not_depend_on_how_rows_lie_in_shards(tmp_path):
     rows = rows_of(planted_corpus())
     one, _ = run(tmp_path / "one", rows, shards=1)
     shuffled = random.Random(1).sample(rows, len(rows))
-    many, _ = run(tmp_path / "many", shuffled, shards=7, partitions=3)
+    many, _ = run(tmp_path / "many", shuffled, shards=7, parts=3)
     assert one == many
     reasons = [row["reason"] for row in one.values()]
     assert reasons.count("exact_duplicate") == 42
@@ -217,8 +232,11 @@ def test_attribute_files_follow_their_shards_row_by_row(tmp_path):
     rows = rows_of(planted_corpus())
     paths = write_shards(tmp_path / "documents/source=web", rows, 2)
     paths += write_shards(tmp_path / "documents/source=books", rows_of(["alone in its shard"]))
-    with pytest.raises(UserError, match=r"part-00000.parquet.*'row_id': 00000000 names more"):
-        dedup_files([*paths[:2], paths[0]], str(tmp_path / "out"), DedupConfig())
+    with pytest.raises(UserError, match=r"part-00000.parquet: listed 2 times"):
+        dedup_files([*paths[:2], paths[0]], str(tmp_path / "twice"), DedupConfig())
+    copied = str(shutil.copy(paths[0], tmp_path / "copy.parquet"))
+    with pytest.raises(UserError, match=r"'row_id': 000000\d\d names more"):
+        dedup_files([*paths[:2], copied], str(tmp_path / "copied"), DedupConfig())
     dedup_files(paths, str(tmp_path / "out"), DedupConfig())
     for path in paths:
         name = Path(path).relative_to(tmp_path / "documents")
@@ -228,7 +246,7 @@ def test_attribute_files_follow_their_shards_row_by_row(tmp_path):
             assert judged[column].to_pylist() == documents[column].to_pylist()
     assert judged.schema.names == [
         "row_id", "id", "dup_cluster", "dup_count", "dup_kept_id",
-        "dup_kept_row", "dup_jaccard", "kept", "reason",
+        "dup_kept_row", "dup_kept_run", "dup_jaccard", "kept", "reason",
     ]  # fmt: skip
 
 
@@ -318,27 +336,32 @@ def test_fifty_thousand_identical_documents(tmp_path):
     assert stats["verify"]["buckets"] == 1 and stats["verify"]["edges"] == 24_999
 
 
-def one_bucket(folder: Path, texts: list[str]) -> tuple[list[str], list[str], list[str]]:
-    """A candidate file that puts all texts into one bucket; also their ids in order."""
-    shards = write_shards(folder / "documents", rows_of(texts), 2)
-    head, *others = ids = sorted(text_id(text) for text in texts)
-    table = pa.table(
-        {
-            "scope": [""] * len(others),
-            "head": [head] * len(others),
-            "bucket": pa.array([7] * len(others), pa.uint64()),
-            "other": others,
-        }
-    )
-    pq.write_table(table, folder / "candidates.parquet")
-    return [str(folder / "candidates.parquet")], shards, ids
+def one_bucket(folder: Path, texts: list[str]) -> dict:
+    """What `verify` takes, if all texts were in one bucket."""
+    folder.mkdir(exist_ok=True)
+    (shard,) = write_shards(folder / "documents", rows_of(texts))
+    paths = {kind: str(folder / kind) for kind in ("keys", "bands", "sets", "dealt")}
+    sign_shard(shard, paths, DedupConfig())
+    nodes = sorted(uuid.UUID(text_id(text)) for text in texts)
+    columns = {"head": pa.array([nodes[0].bytes] * len(nodes), pa.uuid())}
+    columns |= {"bucket": pa.array([7] * len(nodes), pa.uint64())}
+    columns |= {"level": pa.array([0] * len(nodes), pa.int16())}
+    columns |= {"node": pa.array([node.bytes for node in nodes], pa.uuid())}
+    pq.write_table(pa.table(columns), folder / "buckets")
+    columns |= {"shard": pa.array([0] * len(nodes)), "part": pa.array([0] * len(nodes))}
+    pq.write_table(pa.table(columns), folder / "wanted")
+    deal(paths["sets"], [str(folder / "wanted")], 0, paths)
+    return {"buckets": [str(folder / "buckets")], "dealt": [paths["dealt"]]}
+
+
+def verified(folder: Path, texts: list[str]) -> dict[str, int]:
+    out = {"links": str(folder / "links")}
+    return verify(**one_bucket(folder, texts), out=out, config=DedupConfig())
 
 
 def test_a_bucket_of_strangers_stays_linear_and_joins_nobody(tmp_path):
     rng = random.Random(4)
-    paths, shards, _ = one_bucket(tmp_path, [" ".join(words(rng, 30)) for _ in range(5000)])
-    out = str(tmp_path / "edges.parquet")
-    stats = dedup.verify(paths, shards, out, DedupConfig())
+    stats = verified(tmp_path, [" ".join(words(rng, 30)) for _ in range(5000)])
     assert stats == {"buckets": 1, "documents": 5000, "shingles": 5000 * 26, "edges": 0}
 
 
@@ -346,33 +369,50 @@ def test_families_in_one_large_bucket_are_found_behind_its_head(tmp_path):
     rng = random.Random(6)
     families = [words(rng, 200) for _ in range(20)]
     texts = [" ".join([*base, f"tail{n}"]) for base in families for n in range(100)]
-    paths, shards, _ = one_bucket(tmp_path, [*texts, *(" ".join(words(rng, 9)) for _ in range(9))])
-    edges, clusters = str(tmp_path / "edges.parquet"), str(tmp_path / "clusters.parquet")
-    assert dedup.verify(paths, shards, edges, DedupConfig())["edges"] == 20 * 99
-    stats = dedup.cluster([edges], clusters)
+    texts += [" ".join(words(rng, 9)) for _ in range(9)]
+    assert verified(tmp_path, texts)["edges"] == 20 * 99
+    stats = cluster([str(tmp_path / "links")], [], {"clusters": str(tmp_path / "clusters")})
     assert stats == {"documents": 2000, "edges": 1980, "clusters": 20, "largest": 100}
 
 
-def test_without_threshold_bands_are_trusted_and_no_text_is_read(tmp_path):
-    paths, _, ids = one_bucket(tmp_path, ["one text", "another thing", "something else"])
-    out = str(tmp_path / "edges.parquet")
-    dedup.verify(paths, ["no-such-file.parquet"], out, DedupConfig(jaccard=None))
-    found = [(row["a"], row["b"], row["jaccard"]) for row in pq.read_table(out).to_pylist()]
-    assert found == [(ids[0], ids[1], None), (ids[0], ids[2], None)]
+def test_more_members_of_a_bucket_change_nothing_among_those_before_them(tmp_path):
+    rng = random.Random(7)
+    families = [words(rng, 60) for _ in range(90)]
+    texts = [" ".join([*base, f"tail{n}"]) for base in families for n in range(4)]
+    texts.sort(key=text_id)
+
+    def links(name: str, count: int) -> set[tuple]:
+        verified(tmp_path / name, texts[:count])
+        rows = pq.read_table(tmp_path / name / "links").to_pylist()
+        return {(row["a"].hex, row["b"].hex) for row in rows}
+
+    few, many = links("few", 200), links("many", 360)
+    early = {text_id(text) for text in texts[:200]}
+    assert few == {pair for pair in many if early.issuperset(pair)} != many
 
 
-def test_a_candidate_without_its_document_is_an_error(tmp_path):
-    paths, shards, _ = one_bucket(tmp_path, ["one text", "another thing", "something else"])
-    missing = set(pq.read_table(shards[1])["id"].to_pylist())
-    with pytest.raises(UserError, match=f"{len(missing)} candidate documents.*{min(missing)}"):
-        dedup.verify(paths, shards[:1], str(tmp_path / "edges.parquet"), DedupConfig())
+def test_without_threshold_bands_are_trusted_and_no_set_is_read(tmp_path):
+    texts = ["one text", "another thing", "something else"]
+    made = one_bucket(tmp_path, texts)
+    out, trusting = {"links": str(tmp_path / "links")}, DedupConfig(jaccard=None)
+    verify(made["buckets"], ["no-such-file"], out, trusting)
+    links = pq.read_table(out["links"]).to_pylist()
+    first, second, third = sorted(text_id(text) for text in texts)
+    found = {(row["a"].hex, row["b"].hex) for row in links if row["jaccard"] is None}
+    assert found == {(first, second), (first, third), (second, first), (third, first)}
+
+
+def test_a_candidate_without_its_shingles_is_an_error(tmp_path):
+    made = one_bucket(tmp_path, ["one text", "another thing", "something else"])
+    with pytest.raises(UserError, match="the shingles of 3 candidates"):
+        verify(made["buckets"], [], {"links": str(tmp_path / "links")}, DedupConfig())
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["one document of more than five words"]])
 def test_corpora_of_nothing_and_of_one_document(tmp_path, texts):
     found, _ = run(tmp_path, rows_of(texts))
     assert [row["kept"] for row in found.values()] == [True] * len(texts)
-    assert dedup_files([], str(tmp_path / "none"), DedupConfig())["elect"]["rows"] == 0
+    assert dedup_files([], str(tmp_path / "none"), DedupConfig())[0]["elect"]["rows"] == 0
 
 
 def test_documents_shorter_than_a_shingle(tmp_path):
@@ -391,7 +431,7 @@ def test_character_shingles_find_copies_without_spaces(tmp_path):
 
 
 def test_steps_leave_no_temporary_files(tmp_path):
-    run(tmp_path, rows_of(planted_corpus()), partitions=2)
+    run(tmp_path, rows_of(planted_corpus()), parts=2)
     assert list(tmp_path.rglob(".*")) == []
 
 
