@@ -162,8 +162,11 @@ def two_workers(arguments: argparse.Namespace, folder: Path) -> None:
 def mill(path: str, out: str, engine: str | None) -> dict[str, Any]:
     """Ingest one WARC as `corpusmill run` does it in a worker."""
     from pipeline.plan import ingest_jobs
+    from pipeline.url_lists import url_lists
 
-    [job] = ingest_jobs(recipe(path, out, engine))
+    rules = recipe(path, out, engine)
+    url_lists(rules).write(out)
+    [job] = ingest_jobs(rules)
     row = job.run(job)
     return {"row": {"read": row.read, "kept": row.kept, "stats": row.stats}, "pages": pages(row)}
 

@@ -23,7 +23,7 @@ from pipeline.parse import HTML_TYPES, PDF_TYPE
 from pipeline.plugins import load_plugin
 from pipeline.readers import READERS
 from pipeline.records import Record
-from pipeline.sandbox import Limits, Sandbox
+from pipeline.sandbox import Limits, Sandbox, borrow, rest
 from pipeline.shards import SortedShard, compression_options
 from pipeline.stopwatch import Stopwatch
 from pipeline.tag import Tagger
@@ -47,6 +47,7 @@ def ingest(job: Job) -> Row:
         )
         mill.run(records, arguments["limits"]["batch"])
         row = mill.commit()
+        parser.rest()
     storage.delete(job.journal_path)
     return row
 
@@ -74,6 +75,11 @@ class Parser:
         for box in self._boxes.values():
             box.close()
 
+    def rest(self) -> None:
+        """Leave the child for HTML to the next job of this process; that for PDF is large."""
+        if False in self._boxes:
+            rest(self._boxes.pop(False))
+
     @property
     def cpu_seconds(self) -> float:
         """CPU time of the sandboxed children."""
@@ -88,7 +94,7 @@ class Parser:
         is_pdf = record.media_type == PDF_TYPE
         if is_pdf not in self._boxes:
             limits = self.pdf_limits if is_pdf else self.html_limits
-            self._boxes[is_pdf] = Sandbox("pipeline.parse:parse", limits)
+            self._boxes[is_pdf] = borrow("pipeline.parse:parse", limits)
         outcome = self._boxes[is_pdf].call(self._item(record, is_pdf))
         if outcome.error:
             return {"error": outcome.error, "detail": outcome.detail}

@@ -7,6 +7,7 @@ twice the memory) before it is reported as failed.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -173,6 +174,29 @@ class Sandbox:
         self._child.stdin.close()
         self._child.stdout.close()
         self._child = None
+
+
+_resting: dict[tuple[str, Limits], Sandbox] = {}
+
+
+def borrow(function: str, limits: Limits) -> Sandbox:
+    """A sandbox, with the child that rests for it if there is one; close it or let it rest."""
+    box = _resting.pop((function, limits), None) or Sandbox(function, limits)
+    box.cpu_seconds = 0.0
+    return box
+
+
+def rest(box: Sandbox) -> None:
+    """Keep the child for who borrows next: starting one costs more than parsing a small file."""
+    dismiss()
+    _resting[box.function, box.limits] = box
+
+
+@atexit.register
+def dismiss() -> None:
+    """End the child that rests, at most one."""
+    while _resting:
+        _resting.popitem()[1].close()
 
 
 def child_environment() -> dict[str, str]:

@@ -19,6 +19,7 @@ from catalogs.ledger import Ledger, Row
 from pipeline.jobs import Job
 from pipeline.journal import Journal
 from pipeline.progress import Progress
+from pipeline.sandbox import dismiss
 
 BLAMELESS_CRASHES = 4  # of one shard, with no record to blame
 POLL_SECONDS = 0.5
@@ -171,6 +172,8 @@ class _Driver:
 
 
 def _work(job: Job) -> Row:
+    if job.step != "ingest":
+        dismiss()  # the parser that rests after INGEST
     return job.run(job)
 
 

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from pipeline.sandbox import Limits, Sandbox
+from pipeline.sandbox import Limits, Sandbox, borrow, dismiss, rest
 
 LIMITS = Limits(seconds=0.5, memory_mb=1024)
 
@@ -105,7 +105,7 @@ def test_a_function_that_does_not_exist_is_told_at_once():
 def test_the_child_dies_with_its_parent():
     script = (
         "import time\n"
-        "from pipeline.sandbox import Limits, Sandbox\n"
+        "from pipeline.sandbox import Limits, Sandbox, borrow, dismiss, rest\n"
         "box = Sandbox('tests.test_sandbox:misbehave', Limits(seconds=60))\n"
         "print(box.call('pid').value, flush=True)\n"
         "box.call('hang')\n"
@@ -118,3 +118,18 @@ def test_the_child_dies_with_its_parent():
     while psutil.pid_exists(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not psutil.pid_exists(child)
+
+
+def test_a_child_rests_for_the_next_who_borrows_and_at_most_one_does():
+    first = borrow("tests.test_sandbox:misbehave", LIMITS)
+    child = psutil.Process(first.call("pid").value)
+    rest(first)
+    again = borrow("tests.test_sandbox:misbehave", LIMITS)
+    assert again.call("pid").value == child.pid
+    other = borrow("tests.test_sandbox:misbehave", Limits(seconds=0.6, memory_mb=1024))
+    assert other.call("pid").value != child.pid
+    rest(again)
+    rest(other)
+    assert not child.is_running()
+    dismiss()
+    assert not borrow("tests.test_sandbox:misbehave", LIMITS).cpu_seconds
