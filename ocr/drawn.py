@@ -102,6 +102,8 @@ class Drawn:
                 return
             there = m[0] * x.value + m[2] * y.value + m[4], m[1] * x.value + m[3] * y.value + m[5]
             kind = raw.FPDFPathSegment_GetType(segment)
+            if kind == raw.FPDF_SEGMENT_BEZIERTO:
+                return  # a drawing
             if kind == raw.FPDF_SEGMENT_MOVETO:
                 begin = there
             elif kind == raw.FPDF_SEGMENT_LINETO and here:

@@ -72,10 +72,14 @@ class Row:
 
     @property
     def mid(self) -> float:
+        if len(self.cells) == 1:
+            return self.cells[0].mid
         return max(self.cells, key=lambda cell: cell.size).mid
 
     @property
     def size(self) -> float:
+        if len(self.cells) == 1:
+            return self.cells[0].size
         return max(self.cells, key=lambda cell: len(cell.text)).size
 
     @property
@@ -138,8 +142,9 @@ def rows_of(lines: list[Line], rtl: bool = False) -> list[Row]:
 
 
 def _beside(a: Line, b: Line) -> bool:
-    overlap = min(a.y1, b.y1) - max(a.y0, b.y0)
-    if overlap < 0.5 * min(a.y1 - a.y0, b.y1 - b.y0):
+    # comparisons, where min and max would do: called for every pair of neighbours
+    overlap = (a.y1 if a.y1 < b.y1 else b.y1) - (a.y0 if a.y0 > b.y0 else b.y0)
+    if overlap < 0.5 * (a.y1 - a.y0) and overlap < 0.5 * (b.y1 - b.y0):
         return False
     # Two lines of one column overlap in x; set tight, their font boxes may overlap in y too.
     return min(a.x1, b.x1) - max(a.x0, b.x0) < 0.5 * min(a.x1 - a.x0, b.x1 - b.x0)

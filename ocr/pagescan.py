@@ -100,7 +100,8 @@ _ACCENT_REACH = 48  # characters between a letter and the accent drawn over it
 def _scan_text(text_page, frame: Frame, drawn: Drawn, max_chars: int) -> PageScan:
     total = max(0, raw.FPDFText_CountChars(text_page))
     count = min(total, max_chars)
-    codes = [raw.FPDFText_GetUnicode(text_page, i) for i in range(count)]
+    code_of = raw.FPDFText_GetUnicode
+    codes = [code_of(text_page, i) for i in range(count)]
     text = "".join([chr(code) if code < 0x110000 else "\ufffd" for code in codes])
     styles = _Styles(text_page, frame)
     if SPACING_ACCENTS.search(text):
@@ -120,12 +121,15 @@ def _words(text: str, styles: _Styles, text_page) -> Iterator[tuple[Word, _Style
     """Each word once the piece behind it is known not to be its hyphen."""
     glue = "\n"
     held: tuple[Word, _Style] | None = None
+    mended = _GONE in text
     for match in _PIECES.finditer(text):
         piece = match.group()
-        first = match.start() + len(piece) - len(piece.lstrip(_GONE))
-        last = match.end() - 1 - len(piece) + len(piece.rstrip(_GONE))
-        if first > last:
-            continue
+        first, last = match.start(), match.end() - 1
+        if mended:
+            first += len(piece) - len(piece.lstrip(_GONE))
+            last -= len(piece) - len(piece.rstrip(_GONE))
+            if first > last:
+                continue
         if piece == _HYPHEN:
             if held and raw.FPDFText_IsHyphen(text_page, first) == 1:
                 held[0].hyphen = True
@@ -138,7 +142,9 @@ def _words(text: str, styles: _Styles, text_page) -> Iterator[tuple[Word, _Style
             box = _word_box(styles, first, last, style.turn)
             upright = box[3] - box[1] > 2 * (box[2] - box[0]) and last - first > 2
             turn = 4 if upright and style.turn == 0 else style.turn
-            letters = _mend_lam_alef(text[first : last + 1], first, styles)
+            letters = text[first : last + 1]
+            if not letters.isascii():
+                letters = _mend_lam_alef(letters, first, styles)
             held = Word(letters, *box, style.size, style.bold, turn, glue, False), style
             glue = ""
     if held:
@@ -203,14 +209,15 @@ class _Styles:
 
     def __init__(self, text_page, frame: Frame) -> None:
         self.text_page, self.frame = text_page, frame
+        self.loose_box, self.place = raw.FPDFText_GetLooseCharBox, frame.box
         self.seen: dict[int, _Style] = {}
         self.rect, self.matrix = raw.FS_RECTF(), raw.FS_MATRIX()
         self.rect_ref, self.matrix_ref = ctypes.byref(self.rect), ctypes.byref(self.matrix)
 
     def box(self, i: int):
         r = self.rect
-        raw.FPDFText_GetLooseCharBox(self.text_page, i, self.rect_ref)
-        return self.frame.box(r.left, r.bottom, r.right, r.top)
+        self.loose_box(self.text_page, i, self.rect_ref)
+        return self.place(r.left, r.bottom, r.right, r.top)
 
     def at(self, i: int) -> _Style:
         obj = raw.FPDFText_GetTextObject(self.text_page, i)
@@ -275,8 +282,6 @@ def _mend_accents(text: str, styles: _Styles, text_page) -> str:
 def _mend_lam_alef(text: str, first: int, styles: _Styles) -> str:
     """PDFium turns a right-to-left line glyph by glyph, and with it the two letters of the
     lam-alef ligature, which share one glyph box; they are turned back."""
-    if text.isascii():
-        return text
     for match in _LAM_ALEF.finditer(text):
         i = match.start()
         if styles.box(first + i) == styles.box(first + i + 1):

@@ -32,7 +32,7 @@ def text_layout(scan: PageScan, hidden: bool = False) -> Layout:
     by_turn: dict[int, list[Word]] = {turn: [] for turn in sorted(chars)}
     for word in words:  # short words amid vertical writing look horizontal
         by_turn[4 if main == 4 and word.turn == 0 else word.turn].append(word)
-    beside = _margins(by_turn[main])
+    own, beside = by_turn[main], None
     width, height = scan.width, scan.height
     if main in (1, 3, 4):
         width, height = height, width
@@ -42,6 +42,7 @@ def text_layout(scan: PageScan, hidden: bool = False) -> Layout:
     layout = lay_out(lines, width, height)
     layout.across, layout.upright = across, upright
     for turn, others in by_turn.items():
+        beside = beside or _margins(own)
         for rows, margin in ((layout.aside, False), (layout.stamps, True)):
             some = [word for word in others if beside(word) == margin]
             rows.extend(rows_of(_lines(some, turn, scan.width, scan.height, [])))
@@ -125,8 +126,10 @@ class _Run:
     def takes(self, piece: _Piece) -> bool:
         """Is the piece on this line, behind it or in a hole of it?"""
         main = self.main
-        overlap = min(main.y1, piece.y1) - max(main.y0, piece.y0)
-        if overlap < 0.4 * min(main.y1 - main.y0, piece.y1 - piece.y0):
+        y0, y1 = piece.y0, piece.y1
+        high, own = y1 - y0, main.y1 - main.y0
+        overlap = (main.y1 if main.y1 < y1 else y1) - (main.y0 if main.y0 > y0 else y0)
+        if overlap < 0.4 * (own if own < high else high):
             return False
         em = max(main.size, piece.size)
         limit = _NEW_LINE_GAP if piece.glue == "\n" else _WIDE_GAP
