@@ -21,6 +21,7 @@ REJECTS: Mapping[str, str] = {
     "robots_txt": "a robots.txt file",
     "empty_body": "a response without payload",
     "empty_text": "a row or file whose text is empty",
+    "not_file": "a member of an archive that is a link or a device",
 }
 """Reason codes: the record was read well, and is no document."""
 
@@ -40,7 +41,9 @@ ERRORS: Mapping[str, str] = {
     "not_warc": "a file without any WARC record",
     "not_parquet": "a file that cannot be opened as Parquet",
     "not_pdf": "a file without a PDF header",
-    "empty_file": "a file of no bytes",
+    "empty_file": "a file of no bytes, an archive of no members",
+    "archive_damaged": "an archive, or a member of it, that cannot be read",
+    "encrypted_member": "a member of an archive that needs a password",
 }
 """Quarantine codes: the record or file could not be read."""
 

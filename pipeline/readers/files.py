@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from pipeline import charset, http_body
+from pipeline.readers.archives import archive_kind, read_archive
 from pipeline.readers.compression import CODECS, detect_codec, runs
 from pipeline.readers.input_file import InputFile
 from pipeline.readers.options import MAX_BYTES, take
@@ -28,7 +29,16 @@ def read_html(
 def read_pdf(
     path: str, container: str, *, open_file: Callable[[str], BinaryIO], options: Mapping[str, Any]
 ) -> Iterator[Record]:
-    """Read a file as one PDF. Options: ``max_bytes`` (256 MiB), inflated."""
+    """Read a file as one PDF, or a tar or zip archive as one a member.
+
+    Options: ``max_bytes`` (256 MiB) of one PDF, inflated.
+    """
+    with open_file(path) as binary:
+        file = InputFile(binary)
+        if kind := archive_kind(file, path):
+            limit = take("pdf", options, max_bytes=LIMITS["pdf"])["max_bytes"]
+            yield from read_archive(kind, file, path, container, limit)
+            return
     record, payload = _whole("pdf", path, container, open_file, options)
     if payload is None:
         yield Record(**record)
