@@ -116,7 +116,11 @@ def main() -> None:
                 "status": result["status"],
                 "routes": [page["route"] for page in result["pages"]],
                 "n_pages": result.get("n_pages", 0),
-                "flags": {"form": "form" in result.get("meta", {})},
+                "flags": {
+                    "form": "form" in result.get("tags", {}),
+                    "spam": "seo_spam" in result.get("tags", {}),
+                },
+                "tags": result.get("tags", {}),
                 "seconds": round(result["cpu"], 3),
                 "error": result["error"],
                 "detail": result.get("detail", ""),

@@ -10,6 +10,7 @@ import pypdfium2 as pdfium
 
 from ocr.cleanup import assemble
 from ocr.engines import OcrEngine, PageImage, Reading, Usage, get_engine, require_engine
+from ocr.judgement import PageShape, judge
 from ocr.layout import Layout, lay_out
 from ocr.metadata import identifiers, read_metadata
 from ocr.pagescan import scan_page
@@ -18,6 +19,8 @@ from ocr.results import PageResult, PdfOptions, PdfResult
 from ocr.router import route
 from ocr.scans import is_blank
 from ocr.textlayer import text_layout
+
+_MAX_HIDDEN = 5000  # characters a page kept to judge by
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class _Page:
     seconds: float = 0.0
     error: str = ""
     usage: Usage = field(default_factory=Usage)
+    shape: tuple[float, float] = (0.0, 0.0)
+    hidden: str = ""
 
     def fail(self, why: str) -> None:
         self.route = "failed"
@@ -107,6 +112,7 @@ def _read(doc: pdfium.PdfDocument, data: bytes, options: PdfOptions, begin: floa
     ends = [*text.starts[1:], len(text.text)]
     first = text.text[: ends[0]]
     meta = identifiers(f"{first}\n{stamps}") | meta
+    shapes = [PageShape(*p.shape, _picture(p), p.hidden) for p in pages]
     return PdfResult(
         text=text.text,
         status=status,
@@ -117,9 +123,15 @@ def _read(doc: pdfium.PdfDocument, data: bytes, options: PdfOptions, begin: floa
         date=meta.get("created") or meta.get("modified"),
         producer=meta.get("producer"),
         meta=meta,
+        tags=judge(text.text, shapes, meta),
         error=error,
         detail="; ".join(f"page {p.number}: {p.error}" for p in pages if p.error)[:2000],
     )
+
+
+def _picture(page: _Page) -> str:
+    """The route, for what it says of the page: one without anything drawn is no picture."""
+    return "text" if page.rule == "nothing_drawn" else page.route
 
 
 def _over(deadline: float | None) -> bool:
@@ -133,6 +145,8 @@ def _look(doc: pdfium.PdfDocument, index: int, options: PdfOptions) -> _Page:
     try:
         scan = scan_page(doc, index, options.max_page_chars, options.max_page_objects)
         decision = route(scan.features, options.router)
+        page.shape = scan.width, scan.height
+        page.hidden = " ".join(word.text for word in scan.hidden)[:_MAX_HIDDEN]
         page.route, page.rule = decision.route, decision.rule
         if scan.cut:
             page.error = f"cut after {options.max_page_chars} characters"

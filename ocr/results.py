@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -80,7 +81,10 @@ class PageResult:
 
 @dataclass(frozen=True, slots=True)
 class PdfResult:
-    """One PDF as Markdown.  `n_pages` is what the file holds, `pages` what was looked at."""
+    """One PDF as Markdown.  `n_pages` is what the file holds, `pages` what was looked at.
+
+    tags: what kind of document it is (`judgement.judge`) with the evidence, nothing dropped for it.
+    """
 
     text: str
     status: Status
@@ -91,6 +95,12 @@ class PdfResult:
     date: str | None = None
     producer: str | None = None
     meta: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     error: str = ""
     detail: str = ""
     seconds: float = 0.0
+
+    def page_of(self, offset: int) -> int:
+        """Number of the page that the character at this offset of the text comes from."""
+        at = bisect_right(self.pages, offset, key=lambda page: page.start)
+        return self.pages[max(0, at - 1)].number

@@ -38,6 +38,8 @@ PAGE = pa.struct(
     ]
 )
 
+PDF_TAG = pa.struct([("tag", pa.string()), ("evidence", pa.string())])
+
 IDENTITY = [
     field("id", pa.string(), "xxh3_128 of the text in UTF-8, 32 hex digits; copies share it"),
     field("row_id", pa.string(), "xxh3_128 of source, container and record: names this one copy"),
@@ -68,6 +70,15 @@ PARSED = [
         pa.list_(PAGE),
         "each PDF page: route (text, ocr, blank, failed), why, and where its text starts",
     ),
+    field(
+        "pdf_tags",
+        pa.list_(PDF_TAG),
+        "kind of a PDF with the evidence: form, slides, catalogue, seo_spam, hidden_text, "
+        "tables_only, scan, scan_without_text",
+    ),
+    field("producer", pa.string(), "program that wrote the PDF, as it says itself"),
+    field("doi", pa.string(), "DOI in the XMP packet or on the first page of the PDF"),
+    field("arxiv", pa.string(), "arXiv number on the first page of the PDF"),
     field("metadata", pa.string(), "further fields of the input record, as JSON"),
 ]
 TAGGED = [

@@ -92,4 +92,20 @@ def parse_pdf(item: dict[str, Any]) -> dict[str, Any]:
         "engine": "+".join(engines) or None,
         "n_pages": result.n_pages,
         "pages": pages,
+        "pdf_tags": [{"tag": tag, "evidence": why} for tag, why in result.tags.items()],
+        "producer": result.producer,
+        "doi": result.meta.get("doi"),
+        "arxiv": result.meta.get("arxiv"),
+        **_pdf_licence(result.meta),
     }
+
+
+def _pdf_licence(meta: dict[str, str]) -> dict[str, str]:
+    """What the document's XMP packet declares for it."""
+    from filters.licence_ids import licence_of_url, licence_of_words
+
+    for key, find in (("licence", licence_of_url), ("rights", licence_of_words)):
+        if licence := find(meta.get(key, "")):
+            evidence = f"XMP {key}: {meta[key]}"[:300]
+            return {"licence": licence, "licence_scope": "page", "licence_evidence": evidence}
+    return {}
