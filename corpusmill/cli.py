@@ -12,7 +12,13 @@ import sys
 import typer
 
 from catalogs.errors import DamageError, UserError
-from corpusmill import mix_commands, parse_commands, query_commands, run_commands
+from corpusmill import (
+    mix_commands,
+    ocr_commands,
+    parse_commands,
+    query_commands,
+    run_commands,
+)
 from corpusmill.terminal import errors
 
 app = typer.Typer(
@@ -27,6 +33,7 @@ app = typer.Typer(
 run_commands.register(app)
 query_commands.register(app)
 parse_commands.register(app)
+ocr_commands.register(app)
 app.add_typer(mix_commands.app, name="mix")
 
 

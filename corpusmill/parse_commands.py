@@ -1,4 +1,4 @@
-"""extract, ocr: the parsers on their own, without Ray."""
+"""extract: the HTML parser on its own, without Ray."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sys
-import time
 from collections import Counter
 from typing import Annotated, Any
 
@@ -24,7 +23,6 @@ Jsonl = Annotated[
 
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Parse")(extract)
-    app.command(rich_help_panel="Parse")(ocr)
 
 
 def extract(
@@ -57,11 +55,11 @@ def extract(
         "plugins": [],
         "ocr": {},
     }
-    paths = _expand(files)
+    paths = expand(files)
     counts: Counter[str] = Counter()
     steps = extract_files(paths, arguments, workers or len(os.sched_getaffinity(0)))
     with (
-        _Sink(jsonl) as sink,
+        Sink(jsonl) as sink,
         Progress(progress).pages("extract", _bytes(paths)) as advance,
         contextlib.closing(steps),
     ):
@@ -84,61 +82,14 @@ def extract(
         raise typer.Exit(1)
 
 
-def ocr(
-    files: Files,
-    engine: Annotated[str, typer.Option(help="OCR engine, or 'none'.")] = "rapidocr",
-    jsonl: Jsonl = None,
-    seconds: Annotated[float, typer.Option(help="CPU seconds for one PDF.")] = 600.0,
-) -> None:
-    """Print PDFs as Markdown: the text layer where it is good, OCR where it is not.
-
-    Example: corpusmill ocr paper.pdf > paper.md
-    """
-    from ocr import engine_names
-    from pipeline.ingest import Parser
-    from pipeline.recipe import Limits
-    from pipeline.recipe import Ocr as OcrSettings
-    from pipeline.records import Record
-
-    if engine not in (*engine_names(), "none"):
-        raise UserError(
-            f"--engine {engine}: no such engine{nearest(engine, [*engine_names(), 'none'])}"
-        )
-    arguments = {
-        "limits": Limits(pdf_seconds=seconds).model_dump(),
-        "extract": {},
-        "plugins": [],
-        "ocr": OcrSettings(engine=engine, max_failed_pages=1.0).model_dump(),
-    }
-    failed = 0
-    with Parser(arguments, attempt=1) as parser, _Sink(jsonl) as sink:
-        for path in _expand(files):
-            began = time.monotonic()
-            with storage.open_input(path) as file:
-                payload = file.read()
-            parsed = parser.parse(
-                Record(payload=payload, uri=path, media_type="application/pdf", container=path)
-            )
-            failed += bool(parsed.get("error"))
-            status = parsed.pop("error", None) or "ok"
-            line = {"file": path, "status": status, **parsed}
-            line["seconds"] = round(time.monotonic() - began, 2)
-            if status != "ok":
-                line["reason"] = status
-            sink.write(line)
-        sink.commit()
-    if failed and not jsonl:
-        raise typer.Exit(1)
-
-
-class _Sink:
+class Sink:
     """Text to standard output, or JSON lines to a file that appears when it is complete."""
 
     def __init__(self, jsonl: str | None):
         self.path = jsonl
         self.work = None  # where the lines stand until they are complete
 
-    def __enter__(self) -> _Sink:
+    def __enter__(self) -> Sink:
         if self.path in (None, "-"):
             self.file = sys.stdout
             return self
@@ -182,7 +133,7 @@ class _Sink:
             errors.print(f"{where}: {why}{detail}", soft_wrap=True, markup=False)
 
 
-def _expand(files: list[str]) -> list[str]:
+def expand(files: list[str]) -> list[str]:
     found = []
     for pattern in files:
         paths = storage.expand(pattern)

@@ -97,6 +97,8 @@ def parse_pdf(item: dict[str, Any]) -> dict[str, Any]:
         "doi": result.meta.get("doi"),
         "arxiv": result.meta.get("arxiv"),
         **_pdf_licence(result.meta),
+        "pdf_status": result.status,
+        "pdf_detail": "; ".join(filter(None, (result.error, result.detail))),
     }
 
 

@@ -1,0 +1,79 @@
+"""corpusmill ocr: Markdown, JSON lines and the page that shows what was read."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.pdfs import Page, encrypt, make
+from tests.test_ocr import PROSE
+
+PAGE = Page().text(72, 70, "Of Mills & Rivers", 20).lines(72, 110, PROSE)
+MARKDOWN = "# Of Mills & Rivers\n\n" + " ".join(PROSE) + "\n"
+
+
+def corpusmill(*arguments):
+    command = [sys.executable, "-m", "corpusmill", "ocr", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pdfs")
+    (folder / "good.pdf").write_bytes(make(PAGE, Page(), PAGE).bytes())
+    (folder / "locked.pdf").write_bytes(encrypt(make(PAGE), b"secret", b"owner"))
+    with zipfile.ZipFile(folder / "some.zip", "w") as archive:
+        archive.writestr("<b>in.pdf", make(PAGE).bytes())
+    return folder
+
+
+def test_one_pdf_is_printed_as_markdown(folder):
+    process = corpusmill(folder / "good.pdf", "--engine", "none")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith(MARKDOWN)
+    locked = corpusmill(folder / "locked.pdf", "--engine", "none")
+    assert (locked.returncode, locked.stdout) == (1, "")
+    assert "locked.pdf: pdf_encrypted (a password is needed" in locked.stderr
+
+
+def test_many_are_lines_and_sections_of_a_page(folder, tmp_path):
+    html, lines = tmp_path / "page.html", tmp_path / "lines.jsonl"
+    process = corpusmill(folder, "--engine", "none", "--html", html, "--jsonl", lines)
+    assert process.returncode == 0, process.stderr
+    good, locked, inside = map(json.loads, lines.read_text().splitlines())
+    assert (good["status"], locked["status"], inside["status"]) == ("ok", "pdf_encrypted", "ok")
+    assert inside["file"].endswith("some.zip!/<b>in.pdf")
+    assert good["n_pages"] == 3 and good["seconds"] >= 0
+    assert [page["route"] for page in good["pages"]] == ["text", "blank", "text"]
+    text = html.read_text()
+    assert text.count('<section class="page">') == 4
+    assert text.count("data:image/jpeg;base64,/9j/") == 4
+    assert "Of Mills &amp; Rivers" in text and "&lt;b&gt;in.pdf" in text
+    assert "pdf_encrypted" in text and "password is needed" in text
+    assert not re.search(r"(?:src|href)=\"(?!data:)", text)  # nothing is fetched
+    assert sorted(tmp_path.iterdir()) == [lines, html]
+
+
+def test_an_archive_alone_is_lines_on_standard_output(folder):
+    process = corpusmill(folder / "some.zip", "--engine", "none")
+    assert json.loads(process.stdout)["text"] + "\n" == MARKDOWN
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--engine", "rapidcor"], "--engine rapidcor: no such engine"),
+        (["--engine", "vlm"], "base_url must be an http(s) address"),
+        (["--option", "x"], "--option x: expected NAME=VALUE"),
+        (["--option", "size=3"], "engine 'rapidocr': unknown option 'size'"),
+        (["--html", "/nowhere/page.html"], "--html /nowhere/page.html: cannot be written"),
+    ],
+)
+def test_mistakes_are_one_line(folder, arguments, message):
+    process = corpusmill(folder / "good.pdf", *arguments)
+    assert process.returncode == 2
+    [line] = process.stderr.splitlines()
+    assert message in line
