@@ -1,6 +1,6 @@
 """What survives of code, formulas and tables when pages are turned into text, beside the peers.
 
-    python benchmarks/html_structure.py FOLDER [--structure plain|markdown] [--engines a,b] [--misses]
+    python benchmarks/html_structure.py FOLDER [--structure plain] [--engines a,b] [--misses]
 
 FOLDER holds structure.jsonl, one object a line: `id`, `file` (a page, may end in .gz), `code`
 (blocks of code; line breaks and indentation count), `latex` (formulas, compared without white

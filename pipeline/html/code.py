@@ -7,44 +7,50 @@ import re
 import numpy as np
 
 from pipeline.html.marks import CODE_BOX, CODE_ROW, GUTTER, LABEL
-from pipeline.html.tags import TAG, numbers
+from pipeline.html.tags import ids, table
 from pipeline.html.tokens import END, START, TEXT, Tokens, attributes
 from pipeline.html.writer import BLOCK, DROP, LINE, VERBATIM
 
-_CODE, _TABLE, _TD, _DIV = TAG["code"], TAG["table"], TAG["td"], TAG["div"]
-_PRE = numbers("pre listing xmp plaintext")
-_FRAME = numbers("table thead tbody tfoot tr td th ol ul li div figure section")
-_NOT_CODE = numbers("button svg select input textarea")
+_CODE, _TABLE, _TD, _DIV, _BR = ids("code table td div br")
+_PRE = table("pre listing xmp plaintext")
+_FRAME = table("table thead tbody tfoot tr td th ol ul li div figure section")
+_NOT_CODE = table("button svg select input textarea")
 _LANGUAGE = re.compile(
     r"(?:^|\s)(?:(?:language|lang|highlight(?:-source|-text)?|src|brush:?|sourceCode|hljs|syntax"
     r"|prettyprint lang|enlighter|codehilite)(?:[-:=]\s*|\s+))([A-Za-z][\w+#.-]{0,19})(?=$|[\s;])",
     re.IGNORECASE,
 )
+_NAME = re.compile(r"[a-z][\w+#.-]{0,19}")
 _NO_LANGUAGE = frozenset(
-    "default none plaintext plain text txt notranslate highlight hljs source code console-output"
-    " nohighlight no-highlight auto unknown undefined linenums line-numbers copyable wrap".split()
+    """default none plaintext plain text txt notranslate highlight hljs source code console-output
+    nohighlight no-highlight auto unknown undefined linenums line-numbers copyable wrap""".split()  # noqa: SIM905
 )
 _DIGITS = re.compile(rb"\s*\d{1,6}\s*")
-_TWO_NUMBERS = re.compile(rb">\s*1\s*<.*?>\s*2\s*<", re.DOTALL)
+_ONE, _TWO = re.compile(rb">\s*1\s*<"), re.compile(rb">\s*2\s*<")
 _NUMBERS_ONLY = re.compile(rb"\s*\d{1,6}(?:\s+\d{1,6})*\s*")
 _LINE_CLASS = re.compile(r"(?:^|[\s_-])line(?:$|[\s_\d])|^cl$|token-line|hljs-ln-line", re.I)
 
 
 def find_code(tokens: Tokens, marks: tuple[np.ndarray, np.ndarray]) -> list[int]:
     """STARTs of the blocks of code, outermost ones, in document order."""
-    pres = set(np.flatnonzero((tokens.kind == START) & np.isin(tokens.tag, _PRE)).tolist())
+    pres = set(np.flatnonzero((tokens.kind == START) & _PRE[tokens.tag]).tolist())
     starts, editors = set(pres), set()
     where, groups = marks
-    for i in where[(groups & (CODE_BOX | CODE_ROW)) > 0].tolist():
-        box = _box(tokens, i, int(groups[np.searchsorted(where, i)]))
+    until = -1
+    for i, group in zip(where.tolist(), groups.tolist(), strict=True):
+        if not group & (CODE_BOX | CODE_ROW) or i < until:
+            continue
+        box = _box(tokens, i, group)
+        until = int(tokens.close[i])
         if box is not None:
             starts.add(box)
             if tokens.tag[box] == _DIV:
                 editors.add(box)
-    for i in np.flatnonzero((tokens.kind == START) & (tokens.tag == _CODE)).tolist():
-        inside = slice(i + 1, tokens.close[i])
-        if (tokens.tag[inside] == TAG["br"]).any():
-            starts.add(i)
+    codes = np.flatnonzero((tokens.kind == START) & (tokens.tag == _CODE))
+    if len(codes):
+        breaks = np.flatnonzero(tokens.tag == _BR)
+        broken = np.searchsorted(breaks, codes) < np.searchsorted(breaks, tokens.close[codes])
+        starts |= set(codes[broken].tolist())
     blocks: list[int] = []
     for i in sorted(starts):
         if tokens.close[i] <= i + 1:
@@ -92,50 +98,48 @@ def plan_code(
     if not blocks:
         return keep
     keep = keep.copy()
-    inner = np.isin(tokens.tag, _PRE) & (tokens.kind == START)
-    meaning[inner] = BLOCK  # but for those that are blocks of code, and those inside them
+    starts = tokens.kind == START
+    meaning[_PRE[tokens.tag] & starts] = BLOCK  # but for those that are blocks of code
+    frames = np.flatnonzero((_PRE[tokens.tag] | (tokens.tag == _TABLE)) & starts)
+    languages: dict[int, str] = {}
     for i in blocks:
         last = int(tokens.close[i])
         meaning[i] = VERBATIM
-        if not np.isin(tokens.tag[i], _PRE):
+        if not _PRE[tokens.tag[i]]:
             _drop_layout(tokens, i, last, keep)
         low, high = np.searchsorted(marks[0], (i, last))
         gutters = (marks[1][low:high] & (GUTTER | LABEL)) > 0
         for k in marks[0][low:high][gutters].tolist():
-            if k != i and not _holds_code(tokens, k):
+            at = np.searchsorted(frames, (k + 1, tokens.close[k]))
+            if k != i and at[0] == at[1]:  # no pre or table in it
                 meaning[k] = DROP
         inside = slice(i + 1, last)
-        unwanted = (tokens.kind[inside] == START) & np.isin(tokens.tag[inside], _NOT_CODE)
+        unwanted = (tokens.kind[inside] == START) & _NOT_CODE[tokens.tag[inside]]
         meaning[inside][unwanted] = DROP
         raw = tokens.source[tokens.end[i] : tokens.start[last]]
-        if _TWO_NUMBERS.search(raw):
-            _drop_numbers(tokens, i, last, meaning)
+        one = _ONE.search(raw)
+        if one and _TWO.search(raw, one.end() - 1):
+            _drop_table(tokens, i, last, meaning)
         if b"\n" not in raw.strip() and b"<br" not in raw:
             _mark_lines(tokens, i, last, meaning)
         if _is_gutter(tokens, i, last, keep):
             meaning[i] = DROP
         else:
-            language = _language(tokens, i, last)
+            language = _language(tokens, i, last, languages)
             argument[i] = add(language) if language else 0
     return keep
-
-
-def _holds_code(tokens: Tokens, i: int) -> bool:
-    """Whether an element marked as gutter or label has code in it all the same."""
-    inside = slice(i + 1, int(tokens.close[i]))
-    return bool(np.isin(tokens.tag[inside], _PRE).any() or (tokens.tag[inside] == _TABLE).any())
 
 
 def _drop_layout(tokens: Tokens, first: int, last: int, keep: np.ndarray) -> None:
     """Leave out white space between the cells and lines of a box of code that is no pre."""
     texts = first + np.flatnonzero(tokens.kind[first:last] == TEXT)
-    for i in texts[np.isin(tokens.tag[texts], _FRAME)].tolist():
+    for i in texts[_FRAME[tokens.tag[texts]]].tolist():
         text = tokens.source[tokens.start[i] : tokens.end[i]]
         if b"\n" in text and not text.strip():
             keep[i] = False
 
 
-def _drop_numbers(tokens: Tokens, first: int, last: int, meaning: np.ndarray) -> None:
+def _drop_table(tokens: Tokens, first: int, last: int, meaning: np.ndarray) -> None:
     """Leave out the numbers 1, 2, 3 and so on that are the first element of a line each."""
     expected, found, lines = 1, [], set()
     for i in (first + np.flatnonzero(tokens.kind[first:last] == TEXT)).tolist():
@@ -176,29 +180,25 @@ def _mark_lines(tokens: Tokens, first: int, last: int, meaning: np.ndarray) -> N
         meaning[lines] = LINE
 
 
-def _language(tokens: Tokens, first: int, last: int) -> str:
+def _language(tokens: Tokens, first: int, last: int, known: dict[int, str]) -> str:
     """The language that classes of the block, of the code in it or around it name, or ""."""
-    nodes = [first]
-    inner = first + 1 + np.flatnonzero(tokens.tag[first + 1 : last] == _CODE)[:1]
-    nodes += inner.tolist()
+    nodes = [first, *(first + 1 + np.flatnonzero(tokens.tag[first + 1 : last] == _CODE)[:1])]
     around = int(tokens.parent[first])
     for _ in range(3):
         if around >= 0:
             nodes.append(around)
             around = int(tokens.parent[around])
-    for i in nodes:
-        if tokens.end[i] <= tokens.start[i]:
-            continue
-        values = attributes(tokens, i)
-        named = (
-            values.get("data-lang")
-            or values.get("data-language")
-            or values.get("data-code-language")
-        )
-        if not named and (match := _LANGUAGE.search(values.get("class", ""))):
-            named = match[1]
-        if named:
-            named = named.strip().rstrip(";").lower()
-            if re.fullmatch(r"[a-z][\w+#.-]{0,19}", named) and named not in _NO_LANGUAGE:
-                return named
+    for i in map(int, nodes):
+        if i not in known:
+            known[i] = _named_language(attributes(tokens, i))
+        if known[i]:
+            return known[i]
     return ""
+
+
+def _named_language(values: dict[str, str]) -> str:
+    named = values.get("data-lang") or values.get("data-language") or ""
+    if not named and (match := _LANGUAGE.search(values.get("class", ""))):
+        named = match[1]
+    named = named.strip().rstrip(";").lower()
+    return named if _NAME.fullmatch(named) and named not in _NO_LANGUAGE else ""

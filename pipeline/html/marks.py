@@ -21,14 +21,15 @@ _WORDS = {
     LABEL: "language-id code__header code-header codeheader code-block-header copy-btn btn-copy"
     " copy-button copybtn button-copy toolbar-item code-toolbar-",
     # formulas and pictures of them
-    MATH: "math katex latex mimetex mathtex mjx chart.apis cht=tx tex.cgi /tex?"
-    ' data-tex data-equation data-entry formula equation %5c "tex alt="\\ alt="$ alt=\'\\',
+    MATH: "math katex latex mimetex mathtex mjx- chart.apis cht=tx tex.cgi /tex? data-tex"
+    ' data-equation data-entry "tex" "formula" "equation" /%5c ?%5c =%5c alt="\\ alt="$ alt=\'\\',
 }
-_KEYS, _SLOTS = [], 4096
+_SLOTS = 1 << 12
 
 
 def _prefix(word: bytes) -> int:
-    return (int.from_bytes(word[:2], "little") * 0x9E5B) >> 4 & _SLOTS - 1
+    """Slot of the first four bytes; no word is shorter."""
+    return (int.from_bytes(word[:4], "little") * 0x9E3779B1 & 0xFFFFFFFF) >> 20
 
 
 _ALL = [
@@ -43,7 +44,7 @@ _GROUPS = np.array([group for _, group in _ALL], np.uint8)
 _FIRST = np.searchsorted([_prefix(word) for word, _ in _ALL], np.arange(_SLOTS + 1)).astype(
     np.int32
 )
-"""Where the words begin whose first two bytes hash to a slot."""
+"""Where the words begin whose first four bytes hash to a slot."""
 
 
 def find_marks(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
@@ -61,11 +62,14 @@ def _find(data, kind, start, end, groups):
     for i in range(len(kind)):
         if kind[i] != START or end[i] - start[i] < 4:
             continue
-        for at in range(start[i], end[i] - 1):
-            pair = np.int64(_lower(data[at])) | np.int64(_lower(data[at + 1])) << 8
-            slot = pair * 0x9E5B >> 4 & _SLOTS - 1
+        window = np.uint32(0)  # the last four bytes, the latest one highest
+        for at in range(start[i], end[i]):
+            window = window >> np.uint32(8) | np.uint32(_lower(data[at])) << np.uint32(24)
+            slot = np.int64(np.uint32(window * np.uint32(0x9E3779B1)) >> np.uint32(20))
+            if _FIRST[slot] == _FIRST[slot + 1] or at < start[i] + 3:
+                continue
             for k in range(_FIRST[slot], _FIRST[slot + 1]):
-                if not groups[i] & _GROUPS[k] and _stands(data, at, end[i], k):
+                if not groups[i] & _GROUPS[k] and _stands(data, at - 3, end[i], k):
                     count += groups[i] == 0
                     groups[i] |= _GROUPS[k]
     return count
@@ -81,7 +85,7 @@ def _stands(data, at, end, k):
     first = _ENDS[k - 1] if k else 0
     if at + _ENDS[k] - first > end:
         return False
-    for i in range(first, _ENDS[k]):
+    for i in range(first, _ENDS[k]):  # noqa: SIM110
         if _lower(data[at + i - first]) != _BYTES[i]:
             return False
     return True

@@ -8,12 +8,12 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 import numpy as np
 
 from pipeline.html.marks import MATH
-from pipeline.html.mathml import Node, tidy, to_latex
-from pipeline.html.tags import TAG, TAGS, ids
+from pipeline.html.mathml import Node, plain_text, tidy, to_latex
+from pipeline.html.tags import TAG, TAGS, ids, table
 from pipeline.html.tokens import END, START, TEXT, Tokens, attributes, text_of, tokenize
 from pipeline.html.writer import DROP, INSERT, INSERT_BLOCK
 
-MOST_TOKENS = 20_000
+MOST_TOKENS = 5_000
 """Of one formula; a larger one is left as the text it holds."""
 MOST_LATEX = 20_000
 
@@ -28,6 +28,7 @@ _TEX = re.compile(r"\\[A-Za-z]+|[_^]\{?\w")
 _DELIMITED = re.compile(r"^\s*(?:\$|\\\(|\\\[|\\begin\{(?:equation|align|math))")
 _DISPLAY = re.compile(r"(?:^|[\s_-])(?:display|block)(?:$|[\s_-])|_Display", re.I)
 _SETTINGS = re.compile(r"\\(?:dpi|bg|fn|fg)(?:_\w+|\{\w*\})|^\s*\\(?:inline|large|small|huge)\b")
+_HIDDEN = table("script style title")
 _BLOCK = frozenset(
     ids("p div li td th dd dt section article figure center blockquote body h1 h2 h3 h4 h5 h6")
 )
@@ -42,7 +43,6 @@ def plan_math(tokens: Tokens, keep, marks, meaning, argument, add) -> None:
     where, groups = marks
     starts = set(where[(groups & MATH) > 0].tolist())
     starts |= set(np.flatnonzero((tokens.tag == _MATH) & (tokens.kind == START)).tolist())
-    starts |= set(_containers(tokens))
     if not starts:
         return
     scripted = re.search(rb"math/(?:tex|mml)", tokens.source) is not None
@@ -68,18 +68,6 @@ def plan_math(tokens: Tokens, keep, marks, meaning, argument, add) -> None:
                 continue
         meaning[i] = INSERT_BLOCK if display else INSERT
         argument[i] = add(f"$${latex}$$" if display else f"${latex}$")
-
-
-def _containers(tokens: Tokens) -> list[int]:
-    """STARTs of MathJax 3 (`mjx-container`) and of MathML with a prefix (`m:math`)."""
-    found = []
-    for match in re.finditer(rb"<(?:mjx-container|m(?:ml)?:math)(?=[\s>])", tokens.source):
-        i = int(np.searchsorted(tokens.start, match.end()))
-        while i < len(tokens) and tokens.kind[i] != START:
-            i += 1
-        if i < len(tokens) and tokens.start[i] == match.end():
-            found.append(i)
-    return found
 
 
 def _formula(tokens: Tokens, i: int, scripted: bool) -> tuple[str, bool] | None:
@@ -137,8 +125,8 @@ def name_of(tokens: Tokens, i: int) -> str:
 
 
 def _inside(tokens: Tokens, i: int) -> str:
-    source = tokens.source[tokens.end[i] : tokens.start[tokens.close[i]]]
-    return source[:2000].decode("utf-8", "replace")
+    stop = min(tokens.start[tokens.close[i]], tokens.end[i] + 2000)
+    return tokens.source[tokens.end[i] : stop].decode("utf-8", "replace")
 
 
 def _raw(tokens: Tokens, i: int, class_: str) -> tuple[str, bool] | None:
@@ -235,10 +223,10 @@ def _undrawn(node: Node, depth: int) -> Node:
     if depth > 100:
         return node
     if node.name in _LEAVES:
-        return Node(node.name, node.attributes, [], node.text or _texts_below(node))
-    if node.name in _PLACES and (parts := [_find(node, part) for part in _PLACES[node.name]]):
-        if all(parts):
-            return Node(node.name, {}, [_group(part, depth) for part in parts if part])
+        return Node(node.name, node.attributes, [], plain_text(node).replace(" ", ""))
+    parts = [_find(node, part) for part in _PLACES.get(node.name, ())]
+    if parts and all(parts):
+        return Node(node.name, {}, [_group(part, depth) for part in parts if part])
     if node.name in ("msub", "msup", "msubsup"):
         script = _find(node, "script")
         base = [child for child in node.children if child is not script]
@@ -268,26 +256,17 @@ def _find(node: Node, name: str) -> Node | None:
     return None
 
 
-def _texts_below(node: Node) -> str:
-    return "".join(child.text or _texts_below(child) for child in node.children[:100])
-
-
 def _of_image(values: dict[str, str], class_: str) -> str | None:
     """LaTeX of a picture that a service draws from it, or whose alternative text is LaTeX."""
     source, alt = values.get("src") or values.get("data-src", ""), values.get("alt", "").strip()
     address = source.lower()
-    if "mwe-math" in class_ or "/math/render/" in address or _RAW_CLASS.search(class_):
-        if alt:
-            return alt
+    if alt and ("mwe-math" in class_ or "/math/render/" in address or _RAW_CLASS.search(class_)):
+        return alt
     query = source.partition("?")[2]
     if "latex.php" in address or "chart.apis" in address or "cht=tx" in address:
-        key = "chl" if "cht=" in address else "latex"
-        match = re.search(rf"(?:^|&){key}=([^&]*)", query)
-        return (
-            alt or unquote_plus(match[1])
-            if match and key == "latex"
-            else (unquote_plus(match[1]) if match else None)
-        )
+        match = re.search(r"(?:^|&)(?:chl|latex)=([^&]*)", query)
+        stated = alt if "\\" in alt else None  # as it was before it went through an address
+        return stated or (unquote_plus(match[1]) if match else None)
     if re.search(r"(?:mimetex|mathtex|/tex)\.cgi|codecogs|math(?:jax)?\.php|/tex\?", address):
         return unquote(query) or None
     if _TEX.search(alt) and ("\\" in alt or alt.startswith("$")):
@@ -310,8 +289,7 @@ def _bare(latex: str) -> str:
 
 def _texts(tokens: Tokens) -> np.ndarray:
     """The TEXT tokens that are more than white space, but for scripts and styles."""
-    hidden = np.isin(tokens.tag, ids("script style title"))
-    texts = np.flatnonzero((tokens.kind == TEXT) & ~hidden)
+    texts = np.flatnonzero((tokens.kind == TEXT) & ~_HIDDEN[tokens.tag])
     source = tokens.source
     spans = zip(tokens.start[texts].tolist(), tokens.end[texts].tolist(), strict=True)
     return texts[np.array([not source[a:b].isspace() for a, b in spans], np.bool_)]

@@ -56,8 +56,8 @@ _FUNCTIONS = frozenset(
     limsup ln log max min Pr sec sin sinh sup tan tanh""".split()  # noqa: SIM905
 )
 _LIMITS = frozenset(
-    r"\sum \prod \coprod \int \iint \iiint \oint \bigcup \bigcap \bigoplus \bigotimes \lim \liminf"
-    r" \limsup \max \min \sup \inf \det \gcd \Pr".split()
+    r"""\sum \prod \coprod \int \iint \iiint \oint \bigcup \bigcap \bigoplus \bigotimes \lim \liminf
+    \limsup \max \min \sup \inf \det \gcd \Pr""".split()  # noqa: SIM905
 )
 _OVER = {
     "¯": "bar", "‾": "overline", "―": "overline", "_": "overline", "^": "hat", "ˆ": "hat",

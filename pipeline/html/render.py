@@ -19,23 +19,19 @@ from pipeline.html.math import plan_math
 from pipeline.html.output import STATE
 from pipeline.html.references import REFERENCES
 from pipeline.html.tables import find_tables
-from pipeline.html.tags import TAG, numbers
-from pipeline.html.tokens import START, TEXT, Tokens
+from pipeline.html.tags import ids, table
+from pipeline.html.tokens import START, TEXT, Tokens, attributes
 from pipeline.html.writer import MARGIN, MEANING, write
 
 STRUCTURES = ("plain", "markdown")
 Structure = Literal["plain", "markdown"]
 
-_UNSEEN = np.zeros(256, np.bool_)
-_UNSEEN[
-    numbers(
-        "head title script style template textarea iframe noembed noframes svg select datalist"
-        " object canvas audio video map"
-    )
-] = True
-_AROUND = np.zeros(256, np.bool_)
-_AROUND[numbers("nav footer button")] = True
-_NOSCRIPT = TAG["noscript"]
+_UNSEEN = table(
+    "head title script style template textarea iframe noembed noframes svg select datalist"
+    " object canvas audio video map"
+)
+_AROUND = table("nav footer button")
+_NOSCRIPT, _OL = ids("noscript ol")
 
 
 def render(tokens: Tokens, keep: np.ndarray, structure: Structure = "plain") -> str:
@@ -59,6 +55,9 @@ def render(tokens: Tokens, keep: np.ndarray, structure: Structure = "plain") -> 
     find_tables(tokens, keep, meaning, argument)
     plan_math(tokens, keep, marks, meaning, argument, inserts.add)
     keep = plan_code(tokens, keep, marks, meaning, argument, inserts.add)
+    for i in np.flatnonzero((tokens.tag == _OL) & (tokens.end > tokens.start)).tolist():
+        first = attributes(tokens, i).get("start", "")
+        argument[i] = int(first) if first.isascii() and first.isdigit() and len(first) < 7 else 0
     return _write(tokens, keep, meaning, argument, inserts, structure == "markdown")
 
 

@@ -40,6 +40,13 @@ def numbers(names: str) -> np.ndarray:
     return np.array(ids(names), np.uint8)
 
 
+def table(names: str) -> np.ndarray:
+    """bool[256]: which numbers are those of the names."""
+    found = np.zeros(256, np.bool_)
+    found[ids(names)] = True
+    return found
+
+
 VOID, RAW, CLOSES_P, SPECIAL, LOOSE, IN_HEAD, BREAKS_OUT, HEADING = (1 << bit for bit in range(8))
 _SETS = {
     # never have content

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from filters.jit import inner, kernel
+from pipeline.html.nesting import closed_by_end, closed_by_start, highest
 from pipeline.html.scan import (
     OTHER_NAMES,
     after_declaration,
@@ -33,44 +34,22 @@ from pipeline.html.scan import (
 )
 from pipeline.html.tags import (
     BREAKS_OUT,
-    CLOSES_P,
     FLAGS,
-    HEADING,
-    IN_HEAD,
     INTEGRATION,
-    ITEM_BOUNDS,
-    LOOSE,
-    LOOSE_BOUNDS,
     NAME_KEYS,
     NAME_VALUES,
     RAW,
-    SCOPE,
     SLOTS,
-    SPECIAL,
-    SPECIALS,
-    TERM_BOUNDS,
     VOID,
     ids,
-    numbers,
 )
 
 TEXT, START, END = 0, 1, 2
 MAX_TOKENS = 16_000_000
 """A page of 20 MB cannot have more; they take 18 bytes each (288 MB), and the page is refused."""
 
-_HTML, _HEAD, _BODY, _A, _P, _BR, _HR = ids("html head body a p br hr")
-_LI, _DD, _DT, _TABLE, _TR, _TD, _TH = ids("li dd dt table tr td th")
-_SELECT, _OPTION, _OPTGROUP, _BUTTON = ids("select option optgroup button")
-_SVG, _MATH, _SCRIPT, _STYLE = ids("svg math script style")
-_PLAINTEXT, _NOSCRIPT = ids("plaintext noscript")
-_SECTIONS = numbers("thead tbody tfoot caption colgroup")
-_ROWS = numbers("tr thead tbody tfoot caption colgroup td th")
-_CELLS = numbers("td th caption")
-_IN_TABLE = numbers("table thead tbody tfoot tr")
-_HEADINGS = numbers("h1 h2 h3 h4 h5 h6")
-_RUBY_PARTS = numbers("rb rt rp rtc")
-_LISTS = numbers("ul ol")
-_CLOSES_SELECT = numbers("input textarea keygen select")
+_HTML, _HEAD, _BODY, _BR, _SVG, _MATH = ids("html head body br svg math")
+_SCRIPT, _STYLE, _PLAINTEXT = ids("script style plaintext")
 _N, _OPEN = 0, 1  # places in the state of the kernel
 
 
@@ -147,10 +126,15 @@ _ATTRIBUTE = re.compile(
 )
 
 
+MAX_ATTRIBUTES = 1 << 17
+"""Bytes of one tag that `attributes` reads; more is data, and many readers may ask for one tag."""
+
+
 def attributes(tokens: Tokens, i: int) -> dict[str, str]:
     """Attributes of a START: names in lower case, values decoded, the first of a name counts."""
     found: dict[str, str] = {}
-    for match in _ATTRIBUTE.finditer(tokens.source, tokens.start[i], tokens.end[i]):
+    span = tokens.source[tokens.start[i] : min(tokens.end[i], tokens.start[i] + MAX_ATTRIBUTES)]
+    for match in _ATTRIBUTE.finditer(span.rstrip(b" \t\r\n\f/")):
         name = match[1].decode("utf-8", "replace").lower()
         if name not in found:
             value = next((group for group in match.groups()[1:] if group is not None), b"")
@@ -193,7 +177,7 @@ def _tokenize(data, flags, names, out, last, unended, state):
             break
         c = data[mark + 1]
         foreign = max(last[_SVG], last[_MATH])
-        if foreign >= 0 and foreign < _highest(last, INTEGRATION):
+        if foreign >= 0 and foreign < highest(last, INTEGRATION):
             foreign = -1
         if c == 0x21:
             i = after_declaration(data, mark + 2, foreign >= 0)
@@ -209,7 +193,7 @@ def _tokenize(data, flags, names, out, last, unended, state):
         name = name_number(data, begin, stop, names)
         i += 1
         if c == 0x2F and name != _BR:
-            top = _closed_by_end(name, current, flags, tag, last)
+            top = closed_by_end(name, current, flags, tag, last)
             if top >= 0:
                 current = _pop_to(top, current, mark, data, names, out, last, state)
             continue
@@ -223,7 +207,7 @@ def _tokenize(data, flags, names, out, last, unended, state):
         if foreign >= 0:
             self_closing = data[i - 2] == 0x2F and i - 2 >= stop
         else:
-            top = _closed_by_start(name, flag, current, flags, tag, last)
+            top = closed_by_start(name, flag, current, flags, tag, last)
             if top >= 0:
                 current = _pop_to(top, current, mark, data, names, out, last, state)
         if c == 0x2F:  # </br> is a line break
@@ -301,103 +285,3 @@ def _pop_to(top, current, position, data, names, out, last, state):
         if node == top:
             return current
         node = current
-
-
-@inner
-def _closed_by_start(name, flag, current, flags, tag, last):
-    """Outermost open element that a start tag ends, or -1."""
-    if last[_HEAD] > last[_NOSCRIPT] and not flag & IN_HEAD:
-        return last[_HEAD]
-    here = tag[current] if current >= 0 else 0
-    table = last[_TABLE]
-    if name in (_TD, _TH):
-        cell = _highest(last, _CELLS)
-        return cell if cell > table else -1
-    if name == _TR:
-        row = last[_TR] if last[_TR] > table else _highest(last, _CELLS)
-        return row if row > table else -1
-    if _is_one_of(name, _SECTIONS):
-        return _lowest_above(last, _ROWS, table)
-    if flag & CLOSES_P:
-        scope = _highest(last, SCOPE)
-        if name == _TABLE and _is_one_of(here, _IN_TABLE):
-            return table
-        if last[_SELECT] > scope and name != _HR:
-            return last[_SELECT]
-        if name == _LI:
-            if last[_LI] > _highest(last, ITEM_BOUNDS):
-                return last[_LI]
-        elif name in (_DD, _DT):
-            term = max(last[_DD], last[_DT])
-            if term > _highest(last, TERM_BOUNDS):
-                return term
-        if last[_P] > max(scope, last[_BUTTON]):
-            return last[_P]
-        return current if flag & HEADING and flags[here] & HEADING else -1
-    if name == _A:
-        return last[_A] if last[_A] > _highest(last, SPECIALS) else -1
-    if name in (_OPTION, _OPTGROUP):
-        bound = max(last[_SELECT], _highest(last, SCOPE))
-        if name == _OPTGROUP and last[_OPTGROUP] > bound:
-            return last[_OPTGROUP]
-        return last[_OPTION] if last[_OPTION] > max(bound, last[_OPTGROUP]) else -1
-    if name == _BUTTON:
-        return last[_BUTTON] if last[_BUTTON] > _highest(last, SCOPE) else -1
-    if _is_one_of(name, _CLOSES_SELECT):
-        return last[_SELECT] if last[_SELECT] > _highest(last, SCOPE) else -1
-    if _is_one_of(name, _RUBY_PARTS) and _is_one_of(here, _RUBY_PARTS):
-        return current
-    return -1
-
-
-@inner
-def _closed_by_end(name, current, flags, tag, last):
-    """Outermost open element that an end tag ends, or -1 where the end tag means nothing."""
-    node = last[name]
-    flag = flags[name] if name < 256 else 0
-    if flag & HEADING:
-        node = _highest(last, _HEADINGS)
-    if node < 0 or name in (_HTML, _BODY):
-        return -1
-    if node == current or name == _TABLE:
-        return node
-    if _is_one_of(name, _ROWS):
-        bound = last[_TABLE]
-    elif flag & LOOSE:
-        bound = _highest(last, LOOSE_BOUNDS)
-    elif not flag & SPECIAL:
-        bound = _highest(last, SPECIALS)
-    else:
-        bound = _highest(last, SCOPE)
-        if name == _LI:
-            bound = max(bound, _highest(last, _LISTS))
-        elif name == _P:
-            bound = max(bound, last[_BUTTON])
-    return node if node > bound else -1
-
-
-@inner
-def _highest(last, group):
-    """The innermost open element of a group of names, or -1."""
-    found = -1
-    for name in group:
-        found = max(found, last[name])
-    return found
-
-
-@inner
-def _lowest_above(last, group, bound):
-    """Of the innermost open elements of each name of a group, the outermost above a bound."""
-    found = -1
-    for name in group:
-        if last[name] > bound and (found < 0 or last[name] < found):
-            found = last[name]
-    return found
-
-
-@inner
-def _is_one_of(name, group):
-    found = False
-    for other in group:
-        found |= name == other
-    return found

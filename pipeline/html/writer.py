@@ -284,8 +284,9 @@ def _end(what, given, markdown, s, out):
             s[IN_CODE] -= 1
             if s[IN_CODE] == 0:
                 end_code(markdown, s, out)
-        elif _breaks_code(what):
-            if s[AT] > s[CODE_AT] and (out[s[AT] - 1] != 0x0A or s[AT] == s[LINE_AT]):
+        elif _breaks_code(what) and s[AT] > s[CODE_AT]:
+            is_blank = s[AT] == s[LINE_AT]
+            if is_blank or out[s[AT] - 1] != 0x0A:
                 put(0x0A, s, out)
     elif what == BLOCK:
         widen(BLANK, s)
