@@ -28,7 +28,9 @@ from resiliparse.parse.html import HTMLTree
 
 from catalogs.errors import UserError, nearest
 from pipeline.charset import clean, decode
-from pipeline.html_metadata import HtmlMetadata, html_metadata
+from pipeline.html.metadata import HtmlMetadata, html_metadata
+from pipeline.html.render import STRUCTURES
+from pipeline.html.tokens import Tokens, tokenize
 
 MAX_BYTES = 20_000_000
 RESET_EVERY = 500
@@ -56,7 +58,7 @@ class Extracted:
 
 
 class Page:
-    """A decoded page; parsed once, when first asked for.
+    """A decoded page; its tokens and its tree (lexbor) are made once, when first asked for.
 
     `charset` is the encoding it was decoded from, `decided_by` how that was found.
     """
@@ -64,6 +66,7 @@ class Page:
     def __init__(self, html: str, uri: str = "", charset: str = "utf-8", decided_by: str = ""):
         self.html, self.uri = html, uri
         self.charset, self.decided_by = charset, decided_by
+        self._tokens: Tokens | None = None
         self._tree: HTMLTree | None = None
 
     @classmethod
@@ -85,6 +88,12 @@ class Page:
             raise ValueError(f"page of {len(payload)} bytes, limit {max_bytes}")
         html, charset, how = decode(payload, declared)
         return cls(clean(html), uri, charset, how)
+
+    @property
+    def tokens(self) -> Tokens:
+        if self._tokens is None:
+            self._tokens = tokenize(self.html)
+        return self._tokens
 
     @property
     def tree(self) -> HTMLTree:
@@ -120,17 +129,23 @@ def check_options(engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     UserError
-        When the engine or one of the options is unknown.
+        When the engine or one of the options is unknown, or the structure is.
     """
     if engine not in ENGINES:
         hint = nearest(engine, ENGINES) or f" (valid: {', '.join(sorted(ENGINES))})"
         raise UserError(f"extraction engine '{engine}' is unknown{hint}")
-    known = {"max_bytes": MAX_BYTES, **ENGINES[engine].options}
+    known = {"max_bytes": MAX_BYTES, "structure": "plain", **ENGINES[engine].options}
     for name in options:
         if name not in known:
             hint = nearest(name, known) or f" (valid: {', '.join(sorted(known))})"
             raise UserError(f"extraction engine '{engine}': option '{name}' is unknown{hint}")
-    return known | dict(options)
+    chosen = known | dict(options)
+    if chosen["structure"] not in STRUCTURES:
+        hint = nearest(str(chosen["structure"]), STRUCTURES) or " (valid: plain, markdown)"
+        raise UserError(
+            f"extraction engine '{engine}': structure '{chosen['structure']}' is unknown{hint}"
+        )
+    return chosen
 
 
 def extract_html(
@@ -154,12 +169,13 @@ def extract_html(
     engine
         A name of `ENGINES`.
     options
-        Of the engine; besides ``max_bytes`` (20,000,000).
+        Of the engine; besides ``max_bytes`` (20,000,000) and ``structure``: ``plain`` text, or
+        ``markdown`` as far as the engine tells structure.
 
     Raises
     ------
     ValueError
-        When the payload is larger than ``max_bytes``.
+        When the payload is larger than ``max_bytes`` (`PageLimitError`: or has too many elements).
     UserError
         When the engine or an option is unknown.
     """
@@ -170,8 +186,7 @@ def extract_html(
 def extract_page(page: Page, engine: str, options: Mapping[str, Any]) -> Extracted:
     """`extract_html` for a page that is decoded already, with options from `check_options`."""
     if page.html.strip():
-        # metadata first: engines are free to change the tree
-        head = html_metadata(page.tree, page.uri)
+        head = html_metadata(page.tokens, page.uri)
         text, decided = ENGINES[engine].run(page, options)
     else:
         head, text, decided = HtmlMetadata(), "", engine
@@ -222,6 +237,8 @@ def _run_trafilatura(page: Page, options: Mapping[str, Any], fast: bool) -> str:
         _pages_since_reset = 0
         reset_caches()
     chosen = {name: options[name] for name in _TRAFILATURA}
+    if options["structure"] == "markdown":
+        chosen |= {"output_format": "markdown", "include_formatting": True}
     return trafilatura.extract(page.html, fast=fast, deduplicate=False, **chosen) or ""
 
 

@@ -20,7 +20,8 @@ def parse(item: dict[str, Any]) -> dict[str, Any]:
     ----------
     item
         ``payload`` (bytes), ``media_type``, ``uri``, ``charset``, ``headers``, ``engine``,
-        ``options``, ``plugins``; for PDFs also ``ocr`` (the recipe's) with ``max_seconds``.
+        ``options``, ``structure``, ``plugins``; for PDFs also ``ocr`` (the recipe's) with
+        ``max_seconds``.
 
     Returns
     -------
@@ -39,7 +40,9 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
     from filters import HtmlPage, html_licence, opt_outs
     from pipeline.extract import Page, check_options, extract_page
 
-    headers, options = item["headers"], check_options(item["engine"], item["options"])
+    headers = item["headers"]
+    structure = {"structure": item.get("structure", "plain")}
+    options = check_options(item["engine"], structure | item["options"])
     decoded = Page.decode(item["payload"], item["uri"], item["charset"], options["max_bytes"])
     # marks first, of the text that people see: engines are free to change the tree
     marks = HtmlPage(decoded.html, lambda: decoded.tree)

@@ -28,7 +28,7 @@ INGEST_CODE = (
     "pipeline.http_body",
     "pipeline.charset",
     "pipeline.extract",
-    "pipeline.html_metadata",
+    "pipeline.html",
     "pipeline.parse",
     "pipeline.plugins",
     "pipeline.tag",

@@ -46,6 +46,9 @@ class Extract(Strict):
 
     engine: str = Field("balanced", description="extraction engine by name")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the engine")
+    structure: Literal["plain", "markdown"] = Field(
+        "plain", description="plain text, or Markdown: headings, lists, tables, code, formulas"
+    )
 
     @field_validator("engine")
     @classmethod

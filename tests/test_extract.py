@@ -6,12 +6,10 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from resiliparse.parse.html import HTMLTree
 
 from catalogs.errors import UserError
 from pipeline.charset import canonical, clean, decode, meta_charset
 from pipeline.extract import ENGINES, Extracted, extract_html, register_engine
-from pipeline.html_metadata import html_metadata
 
 SENTENCES = [
     "The river rises in the hills above the town and turns south after the old mill.",
@@ -248,11 +246,24 @@ def test_comments_of_readers_are_an_option():
     assert "old man" not in extract_html(page, engine="resiliparse", options=options).text
 
 
+@pytest.mark.parametrize("engine", ALL)
+def test_markdown_where_the_engine_tells_structure(engine):
+    options = {"structure": "markdown"}
+    page = extract_html(ARTICLE.encode(), engine=engine, options=options)
+    for text in PROSE:
+        assert text in page.text
+    assert "87 kilometres" in page.text
+    if page.engine != "resiliparse":
+        assert "# The river" in page.text and "| Length | 87 kilometres |" in page.text
+
+
 def test_limits_and_wrong_names():
     with pytest.raises(ValueError, match="limit 10"):
         extract_html(b"x" * 11, options={"max_bytes": 10})
     with pytest.raises(UserError, match="did you mean 'trafilatura'"):
         extract_html(b"x", engine="trafilatra")
+    with pytest.raises(UserError, match="did you mean 'markdown'"):
+        extract_html(b"x", options={"structure": "markdwon"})
     with pytest.raises(UserError, match="include_tables"):
         extract_html(b"x", engine="trafilatura", options={"include_table": False})
 
@@ -267,79 +278,6 @@ def test_engines_can_be_added():
         assert (page.text, page.engine) == ("HELLO?", "shout")
     finally:
         del ENGINES["shout"]
-
-
-# --- metadata
-
-
-def metadata(head, uri="http://a.test/dir/page", body="", attributes=""):
-    tree = HTMLTree.parse(f"<html {attributes}><head>{head}</head><body>{body}</body></html>")
-    return html_metadata(tree, uri)
-
-
-def test_metadata_of_an_article():
-    page = extract_html(ARTICLE.encode(), uri="http://a.test/dir/page")
-    assert page.title == "The river & us"
-    assert page.author == "Ann Miller"
-    assert page.date == "2023-04-05T06:07:08Z"
-    assert page.site_name == "Local News"
-    assert page.canonical_url == "http://a.test/river?x=1"
-    assert page.html_lang == "en-GB"
-
-
-@pytest.mark.parametrize(
-    ("field", "head", "expected"),
-    [
-        ("title", "<title>\n Plain   title\n</title>", "Plain title"),
-        ("title", "<title></title><meta name=citation_title content=Paper>", "Paper"),
-        (
-            "author",
-            "<meta name=citation_author content=A><meta name=citation_author content=B>",
-            "A; B",
-        ),
-        ("author", "<meta property=article:author content=https://x.test/u>", None),
-        ("author", "<meta name=DC.creator content='C. Reator'>", "C. Reator"),
-        ("date", "<meta name=DC.date.issued content=2001>", "2001"),
-        ("date", "<meta itemprop=datePublished content=2002-02-02>", "2002-02-02"),
-        ("canonical_url", "<link rel='x CANONICAL' href='//b.test/y'>", "http://b.test/y"),
-        ("canonical_url", "<meta property=og:url content='http://c.test/'>", "http://c.test/"),
-        ("canonical_url", "<link rel=canonical href='javascript:x'>", None),
-        ("canonical_url", "<link rel=canonical href='http://[bad'>", None),
-        ("html_lang", "<meta http-equiv=Content-Language content=fr>", "fr"),
-    ],
-)
-def test_carriers(field, head, expected):
-    assert getattr(metadata(head), field) == expected
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        '{"@type": "NewsArticle", "datePublished": "2020-01-01", "author": {"name": "J. D."}}',
-        '[{"@type": "X"}, {"datePublished": "2020-01-01", "author": [{"name": "J. D."}]}]',
-        '{"@graph": [{"@type": "X"}, {"author": "J. D.", "datePublished": "2020-01-01"}]}',
-    ],
-)
-def test_linked_data(data):
-    got = metadata(f'<script type="application/ld+json">{data}</script>')
-    assert (got.author, got.date) == ("J. D.", "2020-01-01")
-
-
-@pytest.mark.parametrize(
-    "data", ["{", "5", "null", "[" * 5000, '{"author": {"name": 5}}', '{"@graph": 1}']
-)
-def test_bad_linked_data_is_passed_over(data):
-    got = metadata(f'<script type="application/ld+json">{data}</script>')
-    assert (got.author, got.date) == (None, None)
-
-
-def test_metadata_outside_the_head_and_in_time_elements():
-    got = metadata(
-        "", body="<div>early</div><meta name=author content=Z><time pubdate datetime=2011>x"
-    )
-    assert (got.author, got.date) == ("Z", "2011")
-    assert metadata("", attributes="lang=de").html_lang == "de"
-    assert metadata("") == html_metadata(HTMLTree.parse(""), "")
 
 
 def test_compressed_pages_from_a_warc_go_all_the_way(tmp_path):
