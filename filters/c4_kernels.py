@@ -17,6 +17,7 @@ from filters.arrow import readonly
 from filters.chars import ASCII, DECIMAL, SPACE, class_of, decode
 from filters.jit import inner, kernel
 from filters.lines import strip_left, strip_right
+from filters.swar import LOW, equal_to, load_end, lower, trailing_zeros
 from filters.wordstats import PUNCTUATION, SENTENCE_END
 
 MAX_WORD_CHARS = 1000
@@ -49,21 +50,19 @@ _PHRASES = (
     ("use of cookies", POLICY, "k"),
     ("use cookies", POLICY, "k"),
 )
+_J, _K, _M, _V = (LOW * np.uint64(ord(letter)) for letter in "jkmv")
+_CURLY, _BRACKET = LOW * np.uint64(0x7B), LOW * np.uint64(0x5B)
+_E2 = LOW * np.uint64(0xE2)  # of the Kelvin sign, which is a k
 _EDIT = tuple(b"edit]")
 _NEEDED = tuple(b"citation needed]")
 
 
 @lru_cache(maxsize=1)
 def phrases() -> np.ndarray:
-    """The phrases, uint8 (9, 256): row 0 marks the bytes at which any is looked for.
-
-    The other rows hold one phrase each: length, verdict, place of its rarest letter, letters.
-    """
-    table = np.zeros((len(_PHRASES) + 1, 256), np.uint8)
-    table[0, [ord("{"), 0xE2]] = 1
-    for row, (phrase, verdict, rare) in zip(table[1:], _PHRASES, strict=True):
+    """The phrases, uint8 (8, 32): length, verdict, place of its rarest letter, letters of each."""
+    table = np.zeros((len(_PHRASES), 32), np.uint8)
+    for row, (phrase, verdict, rare) in zip(table, _PHRASES, strict=True):
         row[: len(phrase) + 3] = [len(phrase), verdict, phrase.index(rare), *phrase.encode()]
-        table[0, [ord(rare), ord(rare.upper())]] = 1
     return readonly(table)
 
 
@@ -85,35 +84,69 @@ def trim_lines(
         end = strip_right(data, begin, end, classes)
         begins[n], stops[n] = begin, end
         clean_starts[n] = -1
-        words = characters = longest = 0
-        brackets = False
-        i = begin
-        while i < end:
-            if data[i] < 0x80:
-                cls = np.int64(classes[ASCII + data[i]])
-                brackets |= data[i] == 0x5B
-                i += 1
-            else:
-                cp, width = decode(data, i, end)
-                cls = class_of(classes, cp)
-                i += width
-            if cls & SPACE:
-                characters = 0
-            else:
-                words += characters == 0
-                characters += 1
-                longest = max(longest, characters)
-        if longest > MAX_WORD_CHARS:
+        if end - begin > MAX_WORD_CHARS and has_long_word(data, begin, end, classes):
             verdicts[n] = LONG_WORD
             continue
-        verdicts[n] = KEPT if words >= MIN_LINE_WORDS else FEW_WORDS
-        if brackets:
+        verdicts[n] = KEPT if has_words(data, begin, end, classes) else FEW_WORDS
+        if find_byte(data, begin, end, _BRACKET) < end:
             copied = drop_citations(data, begin, end, classes, clean, size)
             if copied - size < end - begin:
                 clean_starts[n], clean_stops[n] = size, copied
                 clean[copied] = 0x0A
                 size = copied + 1
     return size
+
+
+@inner
+def has_words(data, i, end, classes):
+    """Whether a stripped line has MIN_LINE_WORDS words or more, white space between them."""
+    words = 0
+    inside = False
+    while i < end:
+        if data[i] < 0x80:
+            cls = np.int64(classes[ASCII + data[i]])
+            i += 1
+        else:
+            cp, width = decode(data, i, end)
+            cls = class_of(classes, cp)
+            i += width
+        if cls & SPACE:
+            inside = False
+        elif not inside:
+            inside = True
+            words += 1
+            if words == MIN_LINE_WORDS:
+                return True
+    return False
+
+
+@inner
+def has_long_word(data, i, end, classes):
+    """Whether a word of a line has more than MAX_WORD_CHARS characters."""
+    characters = 0
+    while i < end:
+        if data[i] < 0x80:
+            cls = np.int64(classes[ASCII + data[i]])
+            i += 1
+        else:
+            cp, width = decode(data, i, end)
+            cls = class_of(classes, cp)
+            i += width
+        characters = 0 if cls & SPACE else characters + 1
+        if characters > MAX_WORD_CHARS:
+            return True
+    return False
+
+
+@inner
+def find_byte(data, i, end, byte):
+    """Place of the first byte that equals ``byte`` (LOW * value), or end."""
+    while i < end:
+        found = equal_to(load_end(data, i, end), byte)
+        if found:
+            return i + (trailing_zeros(found) >> 3)
+        i += 8
+    return end
 
 
 @inner
@@ -170,15 +203,18 @@ def judge_lines(data, begins, stops, clean, clean_starts, clean_stops, table, ve
         terminal[n] = True
         if verdicts[n] == LONG_WORD:
             continue
+        found = 0
         if clean_starts[n] < 0:
             begin, stop = np.int64(begins[n]), np.int64(stops[n])
             terminal[n] = is_terminal(data, begin, stop)
-            found = find_phrases(data, begin, stop, table)
+            if verdicts[n] == KEPT:
+                found = find_phrases(data, begin, stop, table)
         else:
             begin, stop = np.int64(clean_starts[n]), np.int64(clean_stops[n])
             terminal[n] = is_terminal(clean, begin, stop)
-            found = find_phrases(clean, begin, stop, table)
-        if verdicts[n] == KEPT:
+            if verdicts[n] == KEPT:
+                found = find_phrases(clean, begin, stop, table)
+        if found:
             for verdict in (LOREM, JAVASCRIPT, CURLY, POLICY):
                 if found & (1 << verdict):
                     verdicts[n] = verdict
@@ -199,15 +235,25 @@ def is_terminal(data, begin, end):
 def find_phrases(data, begin, end, table):
     """Bit 1 << verdict for every phrase, and the curly bracket, in data[begin:end]."""
     found = 0
-    for i in range(begin, end):
-        if table[0, data[i]]:
-            if data[i] == 0x7B:
+    i = begin
+    while i < end:
+        eight = lower(load_end(data, i, end))
+        marks = equal_to(eight, _J) | equal_to(eight, _K) | equal_to(eight, _M)
+        marks |= equal_to(eight, _V) | equal_to(eight, _CURLY) | equal_to(eight, _E2)
+        while marks:
+            at = i + (trailing_zeros(marks) >> 3)
+            marks &= marks - np.uint64(1)
+            b = data[at]
+            if b == 0x7B:
                 found |= 1 << CURLY
                 continue
-            for k in range(1, len(table)):
-                start = i - np.int64(table[k, 2])
-                if start >= begin and has_phrase(data, start, end, table[k]):
+            b = 0x6B if b == 0xE2 else b | 0x20
+            for k in range(len(table)):
+                start = at - np.int64(table[k, 2])
+                rare = table[k, 3 + table[k, 2]] == b and start >= begin
+                if rare and has_phrase(data, start, end, table[k]):
                     found |= 1 << table[k, 1]
+        i += 8
     return found
 
 

@@ -39,6 +39,9 @@ UNSPACED = 1 << 19  # scripts written without spaces: one word a character
 MARK = 1 << 20  # combining marks stay with the character before them
 HYPHEN = 1 << 21
 CLOSING = 1 << 22  # CJK punctuation that stands inside a chunk
+CAPITAL = 1 << 23  # str.isupper
+ALNUM = 1 << 24  # str.isalnum
+DIGIT = 1 << 25  # str.isdigit
 
 # PUNCTUATION of datatrove.utils.text, as ranges of code points.
 _SYMBOLS = (
@@ -124,8 +127,8 @@ def class_bits() -> np.ndarray:
     """Class bits of every code point, uint32, one entry each."""
     bits = np.zeros(_HIGHEST, np.uint32)
     categories = {low: _categories(low, high) for low, high in _PLANES}
-    for low, names in categories.items():
-        part = bits[low : low + len(names)]
+    for low, high in _PLANES:
+        part, names = bits[low:high], categories[low]
         major = names.astype("U1")
         part[major == "L"] |= ALPHA | WORD
         part[major == "N"] |= WORD
@@ -133,6 +136,8 @@ def class_bits() -> np.ndarray:
         part[major == "P"] |= PUNCT
         part[names == "So"] |= ICON | PREFIX | SUFFIX
         part[major == "M"] |= MARK
+        for flag, is_member in ((CAPITAL, str.isupper), (ALNUM, str.isalnum), (DIGIT, str.isdigit)):
+            part[[is_member(chr(cp)) for cp in range(low, high)]] |= flag
     bits[ord("_")] |= WORD
     for cp in range(0x3001):
         if chr(cp).isspace():

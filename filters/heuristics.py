@@ -19,7 +19,7 @@ from filters.lines import (
     count_text,
 )
 from filters.names import nearest
-from filters.ngrams import DUPLICATE_SIZES, TOP_SIZES, ngram_sums
+from filters.ngrams import DUPLICATE_SIZES, TOP_SIZES, duplicate_sums, top_sums
 from filters.segment import BLOCK_BYTES, Lines, Words, segment_lines, segment_words
 from filters.wordstats import COLUMNS as WORD_COLUMNS
 from filters.wordstats import WordTable, word_table
@@ -133,7 +133,7 @@ def _text_sums(texts: Texts, lines: Lines) -> dict[str, np.ndarray]:
 
 
 def _ngram_sums(words: Words, table: WordTable) -> dict[str, np.ndarray]:
-    top, duplicates = ngram_sums(words, table)
+    top, duplicates = top_sums(words.counts, table), duplicate_sums(words.counts, table)
     return {
         **{f"top_{n}": column for n, column in zip(TOP_SIZES, top.T, strict=True)},
         **{f"dup_{n}": column for n, column in zip(DUPLICATE_SIZES, duplicates.T, strict=True)},

@@ -14,6 +14,7 @@ import numpy as np
 from filters.chars import LINE_END, SPACE, class_of, decode, step_back
 from filters.hashset import claim, clear
 from filters.jit import inner, kernel
+from filters.swar import HIGH, LOW, continuations, controls, equal_to, load_end, trailing_zeros
 
 TEXT_COLUMNS = ("chars", "newlines", "hashes", "ellipses")
 LINE_COLUMNS = ("lines", "bullets", "ellipsis_ends")
@@ -31,8 +32,11 @@ ROW_COLUMNS = (
 )
 SHORT_ROW = 30
 """FineWeb: a row of at most so many characters is short."""
-_FNV_PRIME = np.uint64(0x0000_0100_0000_01B3)
-_FNV_START = np.uint64(0xCBF2_9CE4_8422_2325)
+_SEED = np.uint64(0x9E37_79B9_7F4A_7C15)
+_MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
+_HALF = np.uint64(32)
+_LF, _HASH, _DOT = LOW * np.uint64(0x0A), LOW * np.uint64(0x23), LOW * np.uint64(0x2E)
+_C2, _E2 = LOW * np.uint64(0xC2), LOW * np.uint64(0xE2)
 
 
 @kernel
@@ -45,17 +49,24 @@ def find_lines(data, offsets, starts, ends, breaks, counts):
     n = 0
     for k in range(len(offsets) - 1):
         first = n
-        begin = i = offsets[k]
-        stop = offsets[k + 1]
+        begin = i = np.int64(offsets[k])
+        stop = np.int64(offsets[k + 1])
         while i < stop:
+            eight = load_end(data, i, stop)
+            marks = controls(eight) | equal_to(eight, _C2) | equal_to(eight, _E2)
+            if marks == 0:
+                i += 8
+                continue
+            i += trailing_zeros(marks) >> 3
+            if i >= stop:
+                break
             width = break_width(data, i, stop)
             if width:
                 if n >= len(starts):
                     return -1
                 starts[n], ends[n], breaks[n] = begin, i, width
                 n += 1
-                begin = i + width
-                i = begin
+                begin = i = i + width
             else:
                 i += 1
         if begin < stop:
@@ -108,22 +119,33 @@ def strip_right(data, start, end, classes):
 def count_text(data, offsets, out):
     """TEXT_COLUMNS: characters, newlines, number signs, and ellipses ("..." or its character)."""
     for k in range(len(offsets) - 1):
-        chars = newlines = hashes = ellipses = dots = 0
-        stop = offsets[k + 1]
-        for i in range(offsets[k], stop):
-            b = data[i]
-            chars += (b & 0xC0) != 0x80
-            if b == 0x2E:
-                dots += 1
-                if dots == 3:
-                    ellipses += 1
-                    dots = 0
-            else:
-                dots = 0
-                newlines += b == 0x0A
-                hashes += b == 0x23
-                if b == 0xE2 and i + 2 < stop and data[i + 1] == 0x80 and data[i + 2] == 0xA6:
-                    ellipses += 1
+        chars = newlines = hashes = ellipses = np.int64(0)
+        i = begin = np.int64(offsets[k])
+        stop = np.int64(offsets[k + 1])
+        chars = stop - begin
+        while i < stop:
+            eight = load_end(data, i, stop)
+            marks = equal_to(eight, _DOT) | equal_to(eight, _LF) | equal_to(eight, _HASH)
+            if eight & HIGH:
+                chars -= continuations(eight)
+                marks |= equal_to(eight, _E2)
+            while marks:
+                at = i + (trailing_zeros(marks) >> 3)
+                marks &= marks - np.uint64(1)
+                b = data[at]
+                if b == 0x2E:
+                    if at == begin or data[at - 1] != 0x2E:
+                        end = at + 1
+                        while end < stop and data[end] == 0x2E:
+                            end += 1
+                        ellipses += (end - at) // 3
+                elif b == 0xE2:
+                    character = at + 2 < stop and data[at + 1] == 0x80 and data[at + 2] == 0xA6
+                    ellipses += character
+                else:
+                    newlines += b == 0x0A
+                    hashes += b == 0x23
+            i += 8
         out[k, 0] = chars
         out[k, 1] = newlines
         out[k, 2] = hashes
@@ -158,7 +180,7 @@ def count_lines(data, starts, ends, counts, classes, out):
 def count_rows(data, offsets, classes, starts, hashes, chars, keys, out):
     """ROW_COLUMNS of every text; starts, hashes, chars are working space for one text's rows.
 
-    Rows (and paragraphs) are equal when their 64-bit FNV-1a hashes are.
+    Rows (and paragraphs) are equal when their 64-bit hashes are.
     """
     for k in range(len(offsets) - 1):
         begin, stop = offsets[k], offsets[k + 1]
@@ -171,23 +193,16 @@ def count_rows(data, offsets, classes, starts, hashes, chars, keys, out):
 def split_rows(data, begin, stop, starts, hashes, chars):
     """Rows of one text with their hashes and characters; starts gets one entry more."""
     n = 0
-    value = _FNV_START
-    count = 0
-    starts[0] = begin
-    for i in range(begin, stop):
-        b = data[i]
-        if b == 0x0A:
-            hashes[n], chars[n] = value, count
-            n += 1
-            starts[n] = i + 1
-            value = _FNV_START
-            count = 0
-        else:
-            value = (value ^ np.uint64(b)) * _FNV_PRIME
-            count += (b & 0xC0) != 0x80
-    hashes[n], chars[n] = value, count
-    starts[n + 1] = stop + 1
-    return n + 1
+    i = np.int64(begin)
+    while True:
+        starts[n] = i
+        i, hashes[n], chars[n] = hash_row(data, i, np.int64(stop))
+        n += 1
+        if i >= stop:
+            break
+        i += 1
+    starts[n] = stop + 1
+    return n
 
 
 @inner
@@ -241,7 +256,7 @@ def paragraph_repeats(data, begin, stop, rows, classes, starts, hashes, chars, k
         if start < end:
             row, characters = hashes[n], np.int64(chars[n])
             if start != starts[n] or end != starts[n + 1] - 1:
-                row, characters = hash_row(data, start, end)
+                _, row, characters = hash_row(data, start, end)
             value = (value + row) * np.uint64(0x9E37_79B9_7F4A_7C15)
             count += characters + 1
         elif count >= 0:
@@ -257,11 +272,25 @@ def paragraph_repeats(data, begin, stop, rows, classes, starts, hashes, chars, k
 
 
 @inner
-def hash_row(data, start, end):
-    """FNV-1a and the number of characters of data[start:end]."""
-    value = _FNV_START
-    count = 0
-    for i in range(start, end):
-        value = (value ^ np.uint64(data[i])) * _FNV_PRIME
-        count += (data[i] & 0xC0) != 0x80
-    return value, count
+def hash_row(data, start, stop):
+    """End of the row from start on (before its newline, or stop), its hash and characters."""
+    value = _SEED
+    i = start
+    more = np.int64(0)
+    while i < stop:
+        eight = load_end(data, i, stop)
+        width = min(stop - i, np.int64(8))
+        found = equal_to(eight, _LF)
+        if found:
+            width = trailing_zeros(found) >> 3
+            if width == 0:
+                break
+            eight &= (np.uint64(1) << np.uint64(8 * width)) - np.uint64(1)
+        if eight & HIGH:
+            more += continuations(eight)
+        value = (value ^ eight) * _MIX
+        value ^= value >> _HALF
+        i += width
+        if found:
+            break
+    return i, value + np.uint64(i - start), i - start - more

@@ -1,110 +1,334 @@
 """Repeated n-grams of words: the sums behind Gopher's repetition rules (Rae et al. 2021, A1.1).
 
-Both kernels work on hashes of words, as ``wordstats.describe_words`` gives them. Lengths are in
-characters.
+Most n-grams of a text stand there once. A sketch finds those that may stand there more often; only
+they are told apart exactly, by 64-bit hashes. And an (n + 1)-gram is repeated only where both of
+its n-grams are. Lengths are in characters.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from filters.hashing import fold, mulmod
-from filters.hashset import EMPTY, claim, clear, table_size
-from filters.jit import kernel
-from filters.segment import Words
+from filters.hashset import (
+    EMPTY,
+    claim,
+    clear,
+    clear_sketch,
+    note,
+    noted_twice,
+    sketch_size,
+    table_size,
+)
+from filters.jit import inner, kernel
+from filters.swar import load8, load_end
 from filters.wordstats import WordTable
 
 TOP_SIZES = (2, 3, 4)
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
-_MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
+_FIRST = np.uint64(0x9E37_79B9_7F4A_7C15)
+_MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
+_ODD = np.uint64(0xBF58_476D_1CE4_E5B9)
+_HALF = np.uint64(32)
 
 
-def ngram_sums(words: Words, table: WordTable) -> tuple[np.ndarray, np.ndarray]:
-    """Characters of the top 2- to 4-grams and of duplicate 5- to 10-grams, int64 (texts, sizes)."""
-    counts = words.counts
+class Repeats(NamedTuple):
+    """What is repeated, for n = 2 to 10; int64 (texts, 9)."""
+
+    times: np.ndarray
+    """Occurrences of the most frequent n-gram; 0 if there are fewer than n words."""
+    first: np.ndarray
+    """Characters of the first of the most frequent n-grams, blanks left out."""
+    longest: np.ndarray
+    """Characters of the longest of them, blanks left out."""
+    covered: np.ndarray
+    """Characters of words inside n-grams that occur twice or more."""
+
+
+class _Space(NamedTuple):
+    """Working space for the text with the most words."""
+
+    keys: np.ndarray
+    sketch: np.ndarray
+    ids: np.ndarray
+    active: np.ndarray
+    seen: np.ndarray
+    sums: np.ndarray
+    hashes: np.ndarray
+    done: np.ndarray
+
+
+def working_space(counts: np.ndarray) -> _Space:
     most = int(counts.max(initial=1))
-    keys = np.zeros(table_size(most), np.uint64)
-    values = np.zeros((len(keys), 2), np.int32)
-    rolling = np.zeros(most, np.uint64)
-    top = np.zeros((len(counts), len(TOP_SIZES)), np.int64)
-    top_ngrams(counts, table.hashes, table.lengths, keys, values, rolling, top)
-    duplicates = np.zeros((len(counts), len(DUPLICATE_SIZES)), np.int64)
-    duplicate_ngrams(counts, table.hashes, table.powers, table.lengths, keys, rolling, duplicates)
-    return top, duplicates
+    keys = np.empty(table_size(most), np.uint64)
+    return _Space(
+        keys,
+        np.empty(sketch_size(most), np.uint8),
+        np.empty((len(keys), 2), np.int32),
+        np.empty(most + 1, np.int32),
+        np.empty((most + 1, 2), np.int32),
+        np.empty(most + 1, np.int64),
+        np.empty(most, np.uint64),
+        np.empty(most, np.int32),
+    )
+
+
+def repeats(counts: np.ndarray, hashes: np.ndarray, lengths: np.ndarray, last: int) -> Repeats:
+    """Repeated 2- to last-grams of texts of so many words, each with its hash and length."""
+    found = Repeats(*(np.zeros((len(counts), 9), np.int64) for _ in range(4)))
+    repeated_ngrams(counts, hashes, lengths, last, *working_space(counts)[:6], *found)
+    return found
+
+
+def top_sums(counts: np.ndarray, table: WordTable) -> np.ndarray:
+    """Characters that the first of the most frequent 2-, 3-, 4-grams takes up, int64 (texts, 3).
+
+    Words are joined by single blanks; occurrences may overlap.
+    """
+    found = repeats(counts, table.hashes, table.lengths, TOP_SIZES[-1])
+    blanks = np.array(TOP_SIZES) - 1
+    return found.times[:, :3] * (found.first[:, :3] + blanks)
+
+
+def duplicate_sums(counts: np.ndarray, table: WordTable) -> np.ndarray:
+    """Characters inside 5- to 10-grams seen before, int64 (texts, 6).
+
+    A text is read from left to right; an n-gram (words put together without spaces) seen before
+    adds its length and is skipped as a whole, an unseen one is remembered and reading moves on by
+    one word. No character counts twice.
+    """
+    out = np.zeros((len(counts), len(DUPLICATE_SIZES)), np.int64)
+    space = working_space(counts)
+    duplicate_ngrams(
+        counts,
+        table.stream,
+        table.places,
+        table.lengths,
+        space.keys,
+        space.sketch,
+        space.active,
+        space.sums,
+        space.hashes,
+        space.done,
+        out,
+    )
+    return out
 
 
 @kernel
-def top_ngrams(counts, hashes, lengths, keys, values, rolling, out):
-    """Characters that the most frequent n-gram takes up, for n = 2, 3, 4.
+def repeated_ngrams(
+    counts,
+    hashes,
+    lengths,
+    last,
+    keys,
+    sketch,
+    values,
+    active,
+    ids,
+    sums,
+    times,
+    first,
+    longest,
+    covered,
+):
+    """Fill the arrays of `Repeats` for n = 2 .. last; the rest is working space.
 
-    ``out[k, j]`` (int64) = length x occurrences of the most frequent TOP_SIZES[j]-gram of text k,
-    its words joined by single spaces; the first of equally frequent ones counts; 0 if there are
-    fewer than n words. keys, values and rolling are working space.
+    ids[i, 0] is the place of the first n-gram equal to that at i, -1 where it is not repeated;
+    ids[i, 1] counts the n-grams whose first is i.
     """
     base = 0
     for k in range(len(counts)):
         words = counts[k]
+        total = np.int64(0)
         for i in range(words):
-            rolling[i] = hashes[base + i]
-        for n in range(2, 5):
+            sums[i] = total
+            total += lengths[base + i]
+            ids[i, 0] = -1
+        sums[words] = total
+        size = 0
+        for n in range(2, last + 1):
             grams = words - n + 1
             if grams <= 0:
-                out[k, n - 2] = 0
-                continue
-            mask = clear(keys, grams)
-            best = 0
-            best_first = 0
-            for i in range(grams):
-                rolling[i] = rolling[i] * _MIX + hashes[base + i + n - 1]
-                slot, key = claim(keys, mask, rolling[i])
-                if keys[slot] == EMPTY:
-                    keys[slot] = key
-                    values[slot, 0] = i
-                    values[slot, 1] = 0
-                values[slot, 1] += 1
-                times = values[slot, 1]
-                if times > best or (times == best and values[slot, 0] < best_first):
-                    best = times
-                    best_first = values[slot, 0]
-            length = n - 1
-            for i in range(best_first, best_first + n):
-                length += lengths[base + i]
-            out[k, n - 2] = length * best
+                break
+            if n == 2:
+                size = pairs(hashes, base, grams, keys, sketch, values, active, ids)
+            elif size:
+                size = next_size(grams, size, keys, values, active, ids)
+            best = np.int64(1)
+            best_at = np.int64(0)
+            best_length = sums[n]
+            until = np.int64(0)
+            inside = np.int64(0)
+            for a in range(size):
+                i = np.int64(active[a])
+                begin = np.int64(ids[i, 0])
+                if begin == i:
+                    often = np.int64(ids[i, 1])
+                    if often > best:
+                        best = often
+                        best_at = i
+                        best_length = sums[i + n] - sums[i]
+                    elif often == best:
+                        best_length = max(best_length, sums[i + n] - sums[i])
+                inside += sums[i + n] - sums[max(i, until)]
+                until = i + n
+            times[k, n - 2] = best
+            first[k, n - 2] = sums[best_at + n] - sums[best_at]
+            longest[k, n - 2] = best_length
+            covered[k, n - 2] = inside
         base += words
+
+
+@inner
+def pairs(hashes, base, grams, keys, sketch, values, active, ids):
+    """List the places of repeated 2-grams in active, with their ids; returns how many."""
+    shift = clear_sketch(sketch, grams)
+    for i in range(grams):
+        note(sketch, shift, hashes[base + i] * _FIRST + hashes[base + i + 1])
+    size = 0
+    for i in range(grams):
+        key = hashes[base + i] * _FIRST + hashes[base + i + 1]
+        active[size] = i
+        size += noted_twice(sketch, shift, key)
+    mask = clear(keys, size)
+    for a in range(size):
+        i = active[a]
+        key = hashes[base + i] * _FIRST + hashes[base + i + 1]
+        number(key, i, keys, mask, values, ids)
+    return keep_repeated(size, active, ids)
+
+
+@inner
+def next_size(grams, size, keys, values, active, ids):
+    """From repeated n-grams to repeated (n + 1)-grams."""
+    mask = clear(keys, size)
+    kept = 0
+    for a in range(size):
+        i = np.int64(active[a])
+        begin = ids[i, 0]
+        ids[i, 0] = -1
+        # Places ascend: the n-gram after this one still has its old id.
+        if i < grams and ids[i + 1, 0] >= 0:
+            key = np.uint64(begin + 1) << _HALF | np.uint64(ids[i + 1, 0])
+            number(key, i, keys, mask, values, ids)
+            active[kept] = i
+            kept += 1
+    return keep_repeated(kept, active, ids)
+
+
+@inner
+def number(key, i, keys, mask, values, ids):
+    """Give the n-gram at i the place of the first with its key."""
+    slot, key = claim(keys, mask, key)
+    if keys[slot] == EMPTY:
+        keys[slot] = key
+        values[slot, 0] = i
+        ids[i, 1] = 0
+    begin = values[slot, 0]
+    ids[i, 0] = begin
+    ids[begin, 1] += 1
+
+
+@inner
+def keep_repeated(size, active, ids):
+    """Leave n-grams that occur once out of the list; returns its new size."""
+    kept = 0
+    for a in range(size):
+        i = active[a]
+        active[kept] = i
+        if ids[ids[i, 0], 1] > 1:
+            kept += 1
+        else:
+            ids[i, 0] = -1
+    return kept
 
 
 @kernel
-def duplicate_ngrams(counts, hashes, powers, lengths, keys, rolling, out):
-    """Characters inside n-grams that have occurred before, for n = 5 to 10.
-
-    ``out[k, j]`` (int64): text k is read from left to right; an n-gram (words put together without
-    spaces) seen before adds its length and is skipped as a whole, an unseen one is remembered and
-    reading moves on by one word. No character counts twice. keys and rolling are working space.
-    """
+def duplicate_ngrams(
+    counts, stream, places, lengths, keys, sketch, active, sums, hashes, done, out
+):
+    """`duplicate_sums` into out; stream and places are those of the word table."""
     base = 0
     for k in range(len(counts)):
         words = counts[k]
-        for i in range(words):
-            rolling[i] = hashes[base + i]
-        for n in range(2, 11):
-            grams = words - n + 1
-            for i in range(grams):
-                last = base + i + n - 1
-                rolling[i] = fold(mulmod(rolling[i], powers[last]) + hashes[last])
-            if n < 5:
-                continue
-            total = 0
-            if grams > 0:
-                mask = clear(keys, grams)
-                i = 0
-                while i < grams:
-                    slot, key = claim(keys, mask, rolling[i])
-                    if keys[slot] == EMPTY:
-                        keys[slot] = key
-                        i += 1
-                    else:
-                        for j in range(base + i, base + i + n):
-                            total += lengths[j]
-                        i += n
-            out[k, n - 5] = total
+        size = candidates(words, base, stream, places, sketch, active)
+        if size:
+            total = np.int64(0)
+            for i in range(words):
+                sums[i] = total
+                total += lengths[base + i]
+            sums[words] = total
+        for a in range(size):
+            done[a] = 0
+        for n in range(5, 11):
+            mask = clear(keys, size)
+            inside = np.int64(0)
+            following = 0
+            for a in range(size):
+                i = np.int64(active[a])
+                if i + n > words:
+                    break
+                if i < following:
+                    continue
+                begin, end = np.int64(places[base + i]), np.int64(places[base + i + n])
+                # Whole eights have been hashed for smaller n.
+                at, value = begin + done[a], hashes[a]
+                if at == begin:
+                    value = _FIRST
+                while at + 8 <= end:
+                    value = (value ^ load8(stream, at)) * _MIX
+                    value ^= value >> _HALF
+                    at += 8
+                done[a], hashes[a] = at - begin, value
+                value = (value ^ load_end(stream, at, end)) * _MIX + np.uint64(end - begin)
+                slot, key = claim(keys, mask, value)
+                if keys[slot] == EMPTY:
+                    keys[slot] = key
+                else:
+                    inside += sums[i + n] - sums[i]
+                    following = i + n
+            out[k, n - 5] = inside
         base += words
+
+
+@inner
+def candidates(words, base, stream, places, sketch, active):
+    """List the words at which duplicates of five words or more may begin; returns how many."""
+    grams = words - 4
+    if grams <= 1:
+        return 0
+    for i in range(grams):
+        active[i] = i
+    # Twice: another hash leaves few that only seem to be repeated.
+    size = thin_out(grams, base, stream, places, sketch, active, _FIRST)
+    return thin_out(size, base, stream, places, sketch, active, _MIX)
+
+
+@inner
+def thin_out(size, base, stream, places, sketch, active, salt):
+    """Leave words out of the list at which no duplicate begins; returns its new size.
+
+    Duplicates begin with the same 16 bytes, or, if they are shorter, with the same 8.
+    """
+    shift = clear_sketch(sketch, size)
+    for a in range(size):
+        i = base + active[a]
+        begin = np.int64(places[i])
+        first, second = load8(stream, begin), load8(stream, begin + 8)
+        note(sketch, shift, (first * salt ^ second) * _ODD)
+        if places[i + 5] - begin < 16:
+            note(sketch, shift, first * salt)
+    kept = 0
+    for a in range(size):
+        i = base + active[a]
+        begin = np.int64(places[i])
+        first, second = load8(stream, begin), load8(stream, begin + 8)
+        found = noted_twice(sketch, shift, (first * salt ^ second) * _ODD)
+        short = places[i + 5] - begin
+        if short < 16:
+            found |= short < 8 or noted_twice(sketch, shift, first * salt)
+        active[kept] = active[a]
+        kept += found
+    return kept

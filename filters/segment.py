@@ -44,21 +44,28 @@ class Lines(NamedTuple):
 
 
 def segment_words(
-    texts: Texts, rules: WordRules | None = None, unsure: np.ndarray | None = None
+    texts: Texts,
+    rules: WordRules | None = None,
+    unsure: np.ndarray | None = None,
+    unspaced: np.ndarray | None = None,
 ) -> Words:
     """Words of all texts by the default rules (see the module ``words``), or by others.
 
     texts must begin at offset 0 and hold less than 2 GiB. unsure (bool, one a text) is set for
-    texts with more overlapping exceptions than the kernel tells apart.
+    texts with more overlapping exceptions than the kernel tells apart. unspaced (bool, one a text)
+    asks for one word a character in scripts written without spaces.
     """
     size = int(texts.offsets[-1])
     rules = rules or word_rules()
     unsure = np.zeros(len(texts), np.bool_) if unsure is None else unsure
+    unspaced = np.zeros(len(texts), np.bool_) if unspaced is None else unspaced
     counts, pending = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
     capacity = size // 3 + 1024
     while True:
         starts, ends = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
-        found = find_words(texts.data, texts.offsets, *rules, starts, ends, counts, pending)
+        found = find_words(
+            texts.data, texts.offsets, unspaced, *rules, starts, ends, counts, pending
+        )
         if found >= 0:
             break
         capacity = min(2 * capacity, size + 1)

@@ -5,12 +5,14 @@ abbreviation, an emoticon) is cut as the exception says. Otherwise prefixes and 
 (punctuation, quotes, currency, units after digits, ``'s``) are taken off in turn; what is left
 stays whole if it is a URL or an e-mail address, or is cut at infixes (hyphens between letters,
 ``..``, a slash between letters). This is the method of spaCy's English tokenizer, on which the
-published Gopher and FineWeb thresholds of datatrove rest. It differs from it in three points:
+published Gopher and FineWeb thresholds of datatrove rest. It differs from it in two points:
 
-- in scripts written without spaces (Han, kana, Thai, Lao, Khmer, Myanmar) every character, with
-  its marks, is a word, and CJK punctuation always stands alone;
 - letters are taken by Unicode category within Latin, Greek and Cyrillic, not from a list;
 - emoji newer than Unicode 11 split off like older ones.
+
+English rules leave whole clauses as one word in scripts written without spaces. Where a text is
+known to be in such a language, every character of Han, kana, Thai, Lao, Khmer and Myanmar, with
+its marks, can be a word instead, and CJK punctuation stand alone (``unspaced``).
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from filters.english import PATTERNS, SLOTS, STARTS, lexicon, rules
 from filters.exceptions import any_joined, find_exception, join_exceptions, put
 from filters.hashing import hash_of, polynomial
 from filters.jit import inner, kernel
+from filters.swar import HIGH, letters, load_end, trailing_zeros
 from filters.urlshape import is_url
 
 _NO_LETTER = 1 << 40
@@ -71,7 +74,8 @@ def make_rules(classes: np.ndarray) -> WordRules:
     starts, ends = np.empty(len(data), np.int32), np.empty(len(data), np.int32)
     counts, pending = np.zeros(len(raw), np.int64), np.zeros(len(raw), np.bool_)
     bare = readonly(np.zeros_like(table))
-    find_words(data, offsets, classes, bare, poly, starts, ends, counts, pending)
+    plain = np.zeros(len(raw), np.bool_)
+    find_words(data, offsets, plain, classes, bare, poly, starts, ends, counts, pending)
     first = 0
     for text, begin, count in zip(raw, offsets, counts, strict=False):
         inner_starts = starts[first + 1 : first + count] - begin
@@ -84,9 +88,10 @@ def make_rules(classes: np.ndarray) -> WordRules:
 
 
 @kernel
-def find_words(data, offsets, classes, lexicon, poly, starts, ends, counts, pending):
+def find_words(data, offsets, unspaced, classes, lexicon, poly, starts, ends, counts, pending):
     """Fill starts and ends (int32) with the words of all texts; counts[k] with their number.
 
+    unspaced[k] (bool) asks for one word a character in scripts written without spaces.
     pending[k] (bool) says that words of text k make up exceptions, which ``join_words`` is to
     join. Returns the number of words, or -1 when the output arrays are too short for them.
     """
@@ -94,42 +99,86 @@ def find_words(data, offsets, classes, lexicon, poly, starts, ends, counts, pend
     n = 0
     for k in range(len(offsets) - 1):
         first = n
-        i = offsets[k]
-        stop = offsets[k + 1]
+        i = np.int64(offsets[k])
+        stop = np.int64(offsets[k + 1])
         pending[k] = False
+        ignored = np.int64(-1) if unspaced[k] else ~np.int64(UNSPACED | CLOSING)
         while i < stop:
+            if data[i] == 0x20:
+                i += 1
+                continue
             begin = i
-            seen = np.int64(0)
-            while i < stop:
-                if data[i] < 0x80:
-                    cls = np.int64(classes[ASCII + data[i]])
-                    width = 1
-                else:
-                    cp, width = decode(data, i, stop)
-                    cls = class_of(classes, cp)
-                if cls & SPACE:
-                    break
-                seen |= cls | (_NO_LETTER if cls & ALPHA == 0 else 0)
-                i += width
-            if i > begin:
-                if n + (i - begin) > capacity:
-                    return -1
-                before = n
-                if seen < _NO_LETTER and seen & UNSPACED == 0:
-                    n = put(data, begin, i, lexicon, poly, starts, ends, n)
-                elif is_plain_word(data, begin, i, lexicon, poly):
-                    n = put(data, begin, i - 1, lexicon, poly, starts, ends, n)
-                    starts[n], ends[n] = i - 1, i
-                    n += 1
-                else:
-                    n = cut_chunk(data, begin, i, seen, classes, lexicon, poly, starts, ends, n)
-                # Two words would be the whole chunk, which has been looked up.
-                if n - before > 2 and not pending[k]:
-                    pending[k] = any_joined(data, lexicon, poly, starts, ends, before, n)
-            if i < stop:
-                i += width
+            before = n
+            i = end_of_letters(data, i, stop)
+            if i > begin and n + (i - begin) + 1 > capacity:
+                return -1
+            if i > begin and (i == stop or is_blank(data[i])):
+                n = put(data, begin, i, lexicon, poly, starts, ends, n)
+            elif (
+                i > begin
+                and (i + 1 == stop or (i + 1 < stop and is_blank(data[i + 1])))
+                and is_end_mark(data, i)
+                and find_exception(data, begin, i + 1, lexicon, poly) < 0
+            ):
+                n = put(data, begin, i, lexicon, poly, starts, ends, n)
+                starts[n], ends[n] = i, i + 1
+                n += 1
+                i += 1
+            else:
+                width = 0
+                seen = np.int64(0)
+                while i < stop:
+                    if data[i] < 0x80:
+                        cls = np.int64(classes[ASCII + data[i]])
+                        width = 1
+                    else:
+                        cp, width = decode(data, i, stop)
+                        cls = class_of(classes, cp)
+                    if cls & SPACE:
+                        break
+                    seen |= cls | (_NO_LETTER if cls & ALPHA == 0 else 0)
+                    i += width
+                if i > begin:
+                    if n + (i - begin) > capacity:
+                        return -1
+                    seen &= ignored
+                    if seen < _NO_LETTER and seen & UNSPACED == 0:
+                        n = put(data, begin, i, lexicon, poly, starts, ends, n)
+                    else:
+                        n = cut_chunk(data, begin, i, seen, classes, lexicon, poly, starts, ends, n)
+                if i < stop:
+                    i += width
+            # Two words would be the whole chunk, which has been looked up.
+            if n - before > 2 and not pending[k]:
+                pending[k] = any_joined(data, lexicon, poly, starts, ends, before, n)
         counts[k] = n - first
     return n
+
+
+@inner
+def end_of_letters(data, i, stop):
+    """Where the run of ASCII letters from i on ends."""
+    while i < stop:
+        eight = load_end(data, i, stop)
+        others = letters(eight) ^ HIGH
+        if others:
+            return min(i + (trailing_zeros(others) >> 3), stop)
+        i += 8
+    return stop
+
+
+@inner
+def is_blank(byte):
+    return byte == 0x20 or byte == 0x0A
+
+
+@inner
+def is_end_mark(data, i):
+    """Whether the mark at i, with letters before it and a blank behind, always splits off."""
+    b = data[i]
+    if b == 0x2E:
+        return 0x61 <= data[i - 1] <= 0x7A
+    return b == 0x2C or b == 0x3A or b == 0x3B or b == 0x21 or b == 0x3F
 
 
 @kernel
@@ -173,21 +222,6 @@ def join_words(
                 unsure[k] |= not complete
         counts[k] = n - first
     return n
-
-
-@inner
-def is_plain_word(data, start, end, lexicon, poly):
-    """Whether the chunk is ASCII letters and one mark that always splits off: the short cut."""
-    last = data[end - 1]
-    if last == 0x2E:
-        if end - start < 2 or not 0x61 <= data[end - 2] <= 0x7A:
-            return False
-    elif not (last == 0x2C or last == 0x3A or last == 0x3B or last == 0x21 or last == 0x3F):
-        return False
-    for i in range(start, end - 1):
-        if not 0x61 <= data[i] | 0x20 <= 0x7A:
-            return False
-    return end - start > 1 and find_exception(data, start, end, lexicon, poly) < 0
 
 
 @inner

@@ -9,8 +9,10 @@ import numpy as np
 
 from filters.arrow import readonly
 from filters.chars import (
+    ALNUM,
     ALPHA,
     ASCII,
+    CAPITAL,
     PUNCT,
     SENT_END,
     SYMBOL,
@@ -18,9 +20,9 @@ from filters.chars import (
     class_of,
     decode,
 )
-from filters.hashing import POWERS, hash_bytes, hash_of, polynomial, power_of
 from filters.jit import inner, kernel
 from filters.segment import Words
+from filters.swar import HIGH, count_ones, letters, load_end, store8
 
 GOPHER_STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 """The eight stop words of Rae et al. 2021, A1.1."""
@@ -29,9 +31,26 @@ PUNCTUATION = 1
 """Word flag: every character is of a category P*."""
 SENTENCE_END = 2
 """Word flag: the word is one sentence-ending character."""
+ALNUM_FIRST = 4
+"""Word flag: its first character is a letter or a digit (str.isalnum)."""
+CAPITAL_FIRST = 8
+"""Word flag: its first character is a capital letter (str.isupper)."""
 
 COLUMNS = ("plain_words", "plain_chars", "alpha_words", "stop_words")
 _STOP_SLOTS = 256
+_SEED = np.uint64(0x9E37_79B9_7F4A_7C15)
+_MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
+_HALF = np.uint64(32)
+
+
+def word_hash(word: bytes) -> int:
+    """The hash of a word as the kernels compute it."""
+    full = (1 << 64) - 1
+    value = len(word) * int(_SEED) & full
+    for i in range(0, len(word), 8):
+        value = (value ^ int.from_bytes(word[i : i + 8], "little")) * int(_MIX) & full
+        value ^= value >> 32
+    return value
 
 
 @lru_cache(maxsize=8)
@@ -41,7 +60,7 @@ def stop_table(words: tuple[str, ...]) -> np.ndarray:
         raise ValueError(f"at most 64 stop words can be told apart, got {len(words)}")
     table = np.zeros((2, _STOP_SLOTS), np.uint64)
     for number, word in enumerate(words):
-        key = hash_of(word.encode())
+        key = word_hash(word.encode())
         slot = key & (_STOP_SLOTS - 1)
         while table[0, slot] != 0:
             slot = (slot + 1) & (_STOP_SLOTS - 1)
@@ -53,14 +72,16 @@ def stop_table(words: tuple[str, ...]) -> np.ndarray:
 class WordTable(NamedTuple):
     """What the rules need to know of each word."""
 
+    stream: np.ndarray
+    """uint8: the bytes of all words, put together, and 16 bytes more."""
+    places: np.ndarray
+    """int32: where each word begins in the stream, and where the last one ends."""
     hashes: np.ndarray
-    """uint64: polynomial hash of its bytes."""
-    powers: np.ndarray
-    """uint64: BASE^bytes, which joins hashes."""
+    """uint64: hash of its bytes."""
     lengths: np.ndarray
     """int32: characters."""
     flags: np.ndarray
-    """uint8: PUNCTUATION, SENTENCE_END."""
+    """uint8: PUNCTUATION, SENTENCE_END, ALNUM_FIRST, CAPITAL_FIRST."""
     sums: np.ndarray
     """int64 (texts, 4): COLUMNS."""
 
@@ -68,58 +89,71 @@ class WordTable(NamedTuple):
 def word_table(words: Words, stop_words: tuple[str, ...] = GOPHER_STOP_WORDS) -> WordTable:
     """Describe every word of a batch and sum up each text."""
     total = len(words.starts)
+    size = int(words.ends.sum(dtype=np.int64) - words.starts.sum(dtype=np.int64))
     table = WordTable(
-        np.empty(total, np.uint64),
+        np.zeros(size + 16, np.uint8),
+        np.empty(total + 1, np.int32),
         np.empty(total, np.uint64),
         np.empty(total, np.int32),
         np.empty(total, np.uint8),
         np.zeros((len(words.counts), len(COLUMNS)), np.int64),
     )
-    describe_words(*words, char_classes(), polynomial(), stop_table(stop_words), *table)
+    describe_words(*words, char_classes(), stop_table(stop_words), *table)
     return table
 
 
 @kernel
 def describe_words(
-    data, starts, ends, counts, classes, poly, stops, hashes, powers, lengths, flags, sums
+    data,
+    starts,
+    ends,
+    counts,
+    classes,
+    stops,
+    stream,
+    places,
+    hashes,
+    lengths,
+    flags,
+    sums,
 ):
-    """Fill, per word, hash, BASE^bytes, characters and flags; per text, the sums of COLUMNS.
+    """Fill the word table.
 
     ``sums[k]`` (int64): words with a character outside the symbol set, their characters, words
     with a letter, and how many different stop words occur.
     """
     base = 0
+    place = np.int64(0)
     for k in range(len(counts)):
         plain = plain_chars = alpha = 0
         seen = np.uint64(0)
         for w in range(base, base + counts[k]):
             start, end = np.int64(starts[w]), np.int64(ends[w])
-            value = hash_bytes(data, start, end, poly)
-            hashes[w] = value
-            powers[w] = (
-                poly[POWERS + end - start] if end - start < 64 else power_of(end - start, poly)
-            )
-            characters = 0
-            any_class = np.int64(0)
-            all_class = np.int64(-1)
+            places[w] = place
+            size = end - start
+            value = np.uint64(size) * _SEED
+            spelt = True  # in ASCII letters
             i = start
             while i < end:
-                if data[i] < 0x80:
-                    cls = np.int64(classes[ASCII + data[i]])
-                    i += 1
-                else:
-                    cp, width = decode(data, i, end)
-                    cls = class_of(classes, cp)
-                    i += width
-                any_class |= cls
-                all_class &= cls
-                characters += 1
+                eight = load_end(data, i, end)
+                left = min(end - i, np.int64(8))
+                spelt &= letters(eight) == HIGH >> np.uint64(64 - 8 * left)
+                store8(stream, place + i - start, eight)
+                value = (value ^ eight) * _MIX
+                value ^= value >> _HALF
+                i += 8
+            place += size
+            hashes[w] = value
+            if spelt:
+                lengths[w] = size
+                flags[w] = ALNUM_FIRST | (CAPITAL_FIRST if data[start] < 0x61 else 0)
+                plain += 1
+                plain_chars += size
+                alpha += 1
+                seen |= stop_bit(stops, value)
+                continue
+            characters, any_class, all_class, flag = describe(data, start, end, classes)
             lengths[w] = characters
-            flag = 0
-            if all_class & PUNCT:
-                flag = PUNCTUATION
-            if characters == 1 and all_class & SENT_END:
-                flag |= SENTENCE_END
             flags[w] = flag
             if all_class & SYMBOL == 0:
                 plain += 1
@@ -130,12 +164,37 @@ def describe_words(
         sums[k, 0] = plain
         sums[k, 1] = plain_chars
         sums[k, 2] = alpha
-        bits = 0
-        while seen:
-            seen &= seen - np.uint64(1)
-            bits += 1
-        sums[k, 3] = bits
+        sums[k, 3] = count_ones(seen)
         base += counts[k]
+    places[base] = place
+
+
+@inner
+def describe(data, start, end, classes):
+    """Characters of a word, classes that any and that all have, and its flags."""
+    characters = 0
+    any_class = np.int64(0)
+    all_class = np.int64(-1)
+    flag = 0
+    i = start
+    while i < end:
+        if data[i] < 0x80:
+            cls = np.int64(classes[ASCII + data[i]])
+            i += 1
+        else:
+            cp, width = decode(data, i, end)
+            cls = class_of(classes, cp)
+            i += width
+        if characters == 0:
+            flag = (ALNUM_FIRST if cls & ALNUM else 0) | (CAPITAL_FIRST if cls & CAPITAL else 0)
+        any_class |= cls
+        all_class &= cls
+        characters += 1
+    if all_class & PUNCT:
+        flag |= PUNCTUATION
+    if characters == 1 and all_class & SENT_END:
+        flag |= SENTENCE_END
+    return characters, any_class, all_class, flag
 
 
 @inner

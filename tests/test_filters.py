@@ -27,10 +27,9 @@ from filters import (
 )
 from filters.arrow import texts_of
 from filters.feature_list import markdown_table
-from filters.hashing import BASE, PRIME, hash_of
 from filters.segment import segment_lines, segment_words
 from filters.spacy_words import spacy_words
-from filters.wordstats import word_table
+from filters.wordstats import ALNUM_FIRST, CAPITAL_FIRST, word_hash, word_table
 
 ODD = "aAbB1 \t\n\r.,!?…-•#'\"{}[]()<>:/_\x00\x0b\x1c\x85\u2028\u00a0\u200béß中文。ก่\U0001f600"
 words_and_marks = st.lists(
@@ -85,7 +84,8 @@ def row(text, **kwargs):
         ),
         ("5km 3.5GB US$10 20°C.", ["5", "km", "3.5", "GB", "US$", "10", "20", "°", "C", "."]),
         (":-) x): 😀👍", [":-)", "x", "):", "😀", "👍"]),
-        ("中文，ab。ก่า", ["中", "文", "，", "ab", "。", "ก่", "า"]),
+        ("中文，ab。ก่า", ["中文，ab。ก่า"]),
+        ("中文，见。", ["中文，见", "。"]),
         ("wait... what..", ["wait", "...", "what", ".."]),
         ("\x00 \u200b", ["\x00", "\u200b"]),
         ("", []),
@@ -95,6 +95,15 @@ def row(text, **kwargs):
 def test_words(text, words):
     assert words_of(text) == [words]
     assert row(text)["n_words"] == len(words)
+
+
+def test_unspaced_scripts_can_be_cut_by_character():
+    batch = texts_of(["中文，ab。ก่า"] * 2)
+    found = segment_words(batch, unspaced=np.array([False, True]))
+    assert found.counts.tolist() == [1, 7]
+    raw = found.data.tobytes()
+    words = [raw[a:b].decode() for a, b in zip(found.starts[1:], found.ends[1:], strict=True)]
+    assert words == ["中", "文", "，", "ab", "。", "ก่", "า"]
 
 
 def test_urls_stay_whole():
@@ -251,20 +260,19 @@ def test_repeated_ngrams_by_their_definition(pieces, newlines):
         assert found[f"gopher_dup_{n}gram_char_frac"] == (chars / len(text) if text else 0)
 
 
-@given(st.binary(max_size=300))
-def test_word_hashes_are_polynomials(raw):
-    text = "".join(chr(33 + byte % 90) for byte in raw)
-    found = segment_words(texts_of([text]))
+@given(st.lists(st.text(ODD, max_size=20), max_size=20))
+def test_the_word_table_is_that_of_its_words(batch):
+    found = segment_words(texts_of(batch))
     table = word_table(found)
-    value = 0
-    for start, end, hashed, power in zip(
-        found.starts, found.ends, table.hashes, table.powers, strict=True
-    ):
-        piece = found.data[start:end].tobytes()
-        assert int(hashed) == hash_of(piece)
-        assert int(power) == pow(BASE, len(piece), PRIME)
-        value = (value * int(power) + int(hashed)) % PRIME
-    assert value == hash_of(text.encode())
+    raw = found.data.tobytes()
+    words = [raw[a:b] for a, b in zip(found.starts, found.ends, strict=True)]
+    assert table.stream.tobytes()[: table.places[-1]] == b"".join(words)
+    assert np.diff(table.places).tolist() == [len(word) for word in words]
+    assert table.hashes.tolist() == [word_hash(word) for word in words]
+    spelt = [word.decode() for word in words]
+    assert table.lengths.tolist() == [len(word) for word in spelt]
+    assert (table.flags & ALNUM_FIRST > 0).tolist() == [word[0].isalnum() for word in spelt]
+    assert (table.flags & CAPITAL_FIRST > 0).tolist() == [word[0].isupper() for word in spelt]
 
 
 def test_large_and_broken_texts():
