@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from filters.arrow import readonly
-from filters.hashing import spread
+from filters.hashset import spread
 from filters.jit import inner, kernel
 
 BUCKETS = 1 << 16

@@ -54,7 +54,7 @@ def _source_files(module: str) -> list[str]:
 
 
 def _counts(name: str) -> bool:
-    return name.endswith((".py", ".yaml", ".txt", ".json"))
+    return name.endswith((".py", ".yaml", ".txt", ".json", ".npz"))
 
 
 def _version(library: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import cache
 from typing import Any
 
 from pipeline.documents import PAGE
@@ -9,6 +11,7 @@ from pipeline.plugins import load_plugin
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 PDF_TYPE = "application/pdf"
+_WARM_UP = b"<title>T</title><h1>T</h1><p>Some words.<ul><li>One</ul><pre>code</pre><table><tr><td>1"
 PDF_FAILURES = ("encrypted", "corrupt", "oversized")
 PAGE_COLUMNS = tuple(field.name for field in PAGE)
 
@@ -29,11 +32,29 @@ def parse(item: dict[str, Any]) -> dict[str, Any]:
         Columns of the document row, with ``text``; or ``error`` and ``detail`` when the payload
         is to be quarantined.
     """
-    for plugin in item.get("plugins", ()):
-        load_plugin(plugin)
+    prepare(item)
     if item["media_type"] == PDF_TYPE:
         return parse_pdf(item)
     return parse_html(item)
+
+
+def prepare(item: dict[str, Any]) -> None:
+    """Load what parsing needs, once per process: its cost is not that of the first document."""
+    for plugin in item.get("plugins", ()):
+        load_plugin(plugin)
+    if item["media_type"] == PDF_TYPE:
+        import ocr  # noqa: F401
+    else:
+        _prepare_html(item["engine"], item.get("structure", "plain"))
+
+
+@cache
+def _prepare_html(engine: str, structure: str) -> None:
+    from pipeline.extract import ENGINES, extract_html
+
+    if engine in ENGINES:
+        with contextlib.suppress(ValueError, TypeError, ArithmeticError, LookupError):
+            extract_html(_WARM_UP, engine=engine, options={"structure": structure})
 
 
 def parse_html(item: dict[str, Any]) -> dict[str, Any]:
