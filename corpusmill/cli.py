@@ -13,6 +13,7 @@ import typer
 
 from catalogs.errors import DamageError, UserError
 from corpusmill import (
+    feature_commands,
     mix_commands,
     ocr_commands,
     parse_commands,
@@ -34,6 +35,7 @@ run_commands.register(app)
 query_commands.register(app)
 parse_commands.register(app)
 ocr_commands.register(app)
+feature_commands.register(app)
 app.add_typer(mix_commands.app, name="mix")
 
 

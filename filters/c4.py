@@ -166,14 +166,21 @@ def line_spans(texts: Texts, lines: Lines, judged: JudgedLines, variant: str) ->
         )
         if size > len(spans):
             spans = np.empty((size, 3), np.int32)
-    origin = np.repeat(texts.offsets[:-1], fill)
-    reasons = pa.DictionaryArray.from_arrays(pa.array(spans[:, 2]), pa.array(REASONS))
+    return span_array(texts, fill, spans, REASONS)
+
+
+def span_array(
+    texts: Texts, counts: np.ndarray, spans: np.ndarray, names: tuple[str, ...]
+) -> pa.Array:
+    """An array of type SPANS from so many spans a text: first byte, end, place in names."""
+    origin = np.repeat(texts.offsets[:-1], counts)
+    reasons = pa.DictionaryArray.from_arrays(pa.array(spans[:, 2]), pa.array(names))
     columns = [
         pa.array((spans[:, 0] - origin).astype(np.int32)),
         pa.array((spans[:, 1] - origin).astype(np.int32)),
         reasons.cast(pa.string()),
     ]
-    offsets = np.concatenate([[0], np.cumsum(fill)]).astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     structs = pa.StructArray.from_arrays(columns, fields=list(SPANS.value_type))
     return pa.ListArray.from_arrays(pa.array(offsets), structs)
 

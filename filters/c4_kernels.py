@@ -17,7 +17,7 @@ from filters.arrow import readonly
 from filters.chars import ASCII, DECIMAL, SPACE, class_of, decode
 from filters.jit import inner, kernel
 from filters.lines import strip_left, strip_right
-from filters.swar import LOW, equal_to, load_end, lower, trailing_zeros
+from filters.swar import LOW, equal_to, find_byte, load_end, lower, trailing_zeros
 from filters.wordstats import PUNCTUATION, SENTENCE_END
 
 MAX_WORD_CHARS = 1000
@@ -136,17 +136,6 @@ def has_long_word(data, i, end, classes):
         if characters > MAX_WORD_CHARS:
             return True
     return False
-
-
-@inner
-def find_byte(data, i, end, byte):
-    """Place of the first byte that equals ``byte`` (LOW * value), or end."""
-    while i < end:
-        found = equal_to(load_end(data, i, end), byte)
-        if found:
-            return i + (trailing_zeros(found) >> 3)
-        i += 8
-    return end
 
 
 @inner

@@ -14,6 +14,9 @@ import pyarrow as pa
 GOPHER = "Rae et al. 2021 (Gopher), A1.1"
 C4 = "Raffel et al. 2020 (C4), 2.2"
 FINEWEB = "Penedo et al. 2024 (FineWeb), 3.6"
+DCLM = "Li et al. 2024 (DCLM), RefinedWeb's rules"
+REFINEDWEB = "Penedo et al. 2023 (RefinedWeb), G.2"
+MADLAD = "Kudugunta et al. 2023 (MADLAD-400), 2.3"
 Sums = Mapping[str, np.ndarray]
 
 
@@ -28,6 +31,8 @@ class Feature(NamedTuple):
     source: str
     """The paper whose rule needs it."""
     compute: Callable[[Sums], np.ndarray]
+    nullable: bool = False
+    """A negative value stands for null."""
 
 
 def count(name: str, column: str, formula: str, source: str = "") -> Feature:
@@ -144,6 +149,153 @@ def _c4() -> list[Feature]:
     return listed
 
 
+def _dclm() -> list[Feature]:
+    listed = [
+        count("dclm_n_words", "alnum_chunks", "chunks that begin with a letter or digit", DCLM),
+        ratio(
+            "dclm_mean_word_length",
+            "chunk_chars",
+            "chunks",
+            "characters of chunks / chunks (what white space separates)",
+            DCLM,
+        ),
+        ratio(
+            "dclm_symbol_ratio",
+            "symbols",
+            "chunks",
+            'number signs and ellipses ("...", ". . .", U+2026) / chunks',
+            DCLM,
+        ),
+        ratio(
+            "dclm_bullet_line_frac",
+            "trimmed_bullets",
+            "trimmed",
+            "lines that begin with ●, •, * or - / lines (between newlines, stripped, not empty)",
+            DCLM,
+        ),
+        ratio(
+            "dclm_ellipsis_line_frac",
+            "trimmed_ellipses",
+            "trimmed",
+            "such lines that end in an ellipsis / such lines",
+            DCLM,
+        ),
+        ratio(
+            "dclm_alpha_word_frac", "alpha_chunks", "chunks", "chunks with a letter / chunks", DCLM
+        ),
+        count(
+            "dclm_stop_words",
+            "stop_chunks",
+            "chunks that are one of Gopher's eight stop words, in any case",
+            DCLM,
+        ),
+        ratio(
+            "dclm_dup_line_frac",
+            "trimmed_repeats",
+            "trimmed",
+            "lines that stand twice or more, every copy counted / lines",
+            DCLM,
+        ),
+        ratio(
+            "dclm_dup_para_frac",
+            "block_repeats",
+            "blocks",
+            "paragraphs (between two newlines, stripped, not empty) that stand twice or more / "
+            "paragraphs",
+            DCLM,
+        ),
+        ratio(
+            "dclm_dup_line_char_frac",
+            "trimmed_repeat_chars",
+            "trimmed_chars",
+            "characters of those lines / characters of lines",
+            DCLM,
+        ),
+        ratio(
+            "dclm_dup_para_char_frac",
+            "block_repeat_chars",
+            "block_chars",
+            "characters of those paragraphs / characters of paragraphs",
+            DCLM,
+        ),
+    ]
+    for n in (2, 3, 4):
+        listed.append(
+            ratio(
+                f"dclm_top_{n}gram_char_frac",
+                f"alnum_top_{n}",
+                "alnum_chars",
+                f"length x occurrences of the longest of the most frequent {n}-grams of words that "
+                "begin with a letter or digit, 0 if none occurs twice / characters of such words",
+                DCLM,
+            )
+        )
+    for n in (5, 6, 7, 8, 9, 10):
+        listed.append(
+            ratio(
+                f"dclm_dup_{n}gram_char_frac",
+                f"alnum_dup_{n}",
+                "alnum_chars",
+                f"characters of such words inside {n}-grams that occur twice or more / characters "
+                "of such words",
+                DCLM,
+            )
+        )
+    return listed
+
+
+def _refinedweb() -> list[Feature]:
+    listed = [
+        count(f"refinedweb_lines_{reason}", f"cut_{reason}", text, REFINEDWEB)
+        for reason, text in (
+            ("uppercase", "lines (between newlines) of which more than half is capital letters"),
+            ("numeric", "other lines of digits alone"),
+            ("counter", 'other lines that count likes, views and so on, as "1.2k views"'),
+            ("one_word", "other lines of fewer than two chunks, empty ones left out"),
+            (
+                "phrase",
+                'other lines of at most ten chunks with "items in cart", a final "Read more..." or '
+                'an initial "Sign-in"',
+            ),
+        )
+    ]
+    return [
+        *listed,
+        ratio(
+            "refinedweb_removed_word_frac",
+            "cut_chunks",
+            "alnum_chunks",
+            "chunks that begin with a letter or digit in what those rules cut / dclm_n_words",
+            REFINEDWEB,
+        ),
+    ]
+
+
+def _madlad() -> list[Feature]:
+    sentences = count("madlad_sentences", "madlad_sentences", "sentences: see below", MADLAD)
+    shares = (
+        ("list_case", "of 12 words or more, more than half of them with a capital letter"),
+        ("odd_length", "of fewer than 20 or more than 500 characters"),
+        ("technical", "with more than a fifth of their characters of 0-9 { } + / ( ) >"),
+        ("cursed", "with a string or a run of short words that marks spam, lists or filler"),
+        ("questionable", "with any of these four faults"),
+        ("case_or_cursed", "in list case or cursed, which is what Dolma 3 asks"),
+    )
+    return [
+        sentences,
+        *(
+            ratio(
+                f"madlad_{name}_frac",
+                f"madlad_{name}",
+                "madlad_sentences",
+                f"sentences {text} / madlad_sentences",
+                MADLAD,
+            )
+            for name, text in shares
+        ),
+    ]
+
+
 FEATURES: tuple[Feature, ...] = (
     count("n_bytes", "bytes", "bytes of the text in UTF-8"),
     count("n_chars", "chars", "code points of the text"),
@@ -222,6 +374,16 @@ FEATURES: tuple[Feature, ...] = (
         FINEWEB,
     ),
     ratio("fineweb_newline_word_ratio", "newlines", "words", "newlines / n_words", FINEWEB),
+    count(
+        "stop_words",
+        "own_stop_words",
+        "how many stop words of the text's own language occur; null where the language is not "
+        "given or has no table",
+        "Penedo et al. 2025 (FineWeb2)",
+    )._replace(nullable=True),
+    *_dclm(),
+    *_refinedweb(),
+    *_madlad(),
 )
 """All features in the order of the columns."""
 

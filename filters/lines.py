@@ -16,7 +16,7 @@ from filters.hashset import claim, clear
 from filters.jit import inner, kernel
 from filters.swar import HIGH, LOW, continuations, controls, equal_to, load_end, trailing_zeros
 
-TEXT_COLUMNS = ("chars", "newlines", "hashes", "ellipses")
+TEXT_COLUMNS = ("chars", "newlines", "hashes", "ellipses", "spaced_ellipses")
 LINE_COLUMNS = ("lines", "bullets", "ellipsis_ends")
 ROW_COLUMNS = (
     "rows",  # of Gopher repetition: runs of newlines count as one
@@ -117,9 +117,10 @@ def strip_right(data, start, end, classes):
 
 @kernel
 def count_text(data, offsets, out):
-    """TEXT_COLUMNS: characters, newlines, number signs, and ellipses ("..." or its character)."""
+    """TEXT_COLUMNS: characters, newlines, number signs, ellipses ("..." or U+2026), ". . ."."""
     for k in range(len(offsets) - 1):
-        chars = newlines = hashes = ellipses = np.int64(0)
+        chars = newlines = hashes = ellipses = spaced = np.int64(0)
+        free = np.int64(0)
         i = begin = np.int64(offsets[k])
         stop = np.int64(offsets[k + 1])
         chars = stop - begin
@@ -139,6 +140,9 @@ def count_text(data, offsets, out):
                         while end < stop and data[end] == 0x2E:
                             end += 1
                         ellipses += (end - at) // 3
+                    if at >= free and at + 4 < stop and is_spaced(data, at):
+                        spaced += 1
+                        free = at + 5
                 elif b == 0xE2:
                     character = at + 2 < stop and data[at + 1] == 0x80 and data[at + 2] == 0xA6
                     ellipses += character
@@ -150,6 +154,14 @@ def count_text(data, offsets, out):
         out[k, 1] = newlines
         out[k, 2] = hashes
         out[k, 3] = ellipses
+        out[k, 4] = spaced
+
+
+@inner
+def is_spaced(data, i):
+    """Whether ". . ." stands at i."""
+    blanks = data[i + 1] == 0x20 and data[i + 3] == 0x20
+    return blanks and data[i + 2] == 0x2E and data[i + 4] == 0x2E
 
 
 @kernel

@@ -23,7 +23,7 @@ from filters.hashset import (
 )
 from filters.jit import inner, kernel
 from filters.swar import load8, load_end
-from filters.wordstats import WordTable
+from filters.wordstats import ALNUM_FIRST, WordTable
 
 TOP_SIZES = (2, 3, 4)
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
@@ -81,6 +81,30 @@ def repeats(counts: np.ndarray, hashes: np.ndarray, lengths: np.ndarray, last: i
     return found
 
 
+def ngram_sums(counts: np.ndarray, table: WordTable) -> dict[str, np.ndarray]:
+    """int64 sums per text: ``top_2`` and so on, ``dup_5`` and so on, and DCLM's of either."""
+    top, duplicates = top_sums(counts, table), duplicate_sums(counts, table)
+    return {
+        **{f"top_{n}": column for n, column in zip(TOP_SIZES, top.T, strict=True)},
+        **{f"dup_{n}": column for n, column in zip(DUPLICATE_SIZES, duplicates.T, strict=True)},
+        **_alnum_sums(counts, table),
+    }
+
+
+def _alnum_sums(counts: np.ndarray, table: WordTable) -> dict[str, np.ndarray]:
+    """The same over words that begin with a letter or digit, as DCLM counts."""
+    hashes, lengths = np.empty(len(table.hashes), np.uint64), np.empty(len(table.hashes), np.int32)
+    kept, chars = np.zeros((2, len(counts)), np.int64)
+    choose_alnum(counts, table.hashes, table.lengths, table.flags, hashes, lengths, kept, chars)
+    found = repeats(kept, hashes, lengths, DUPLICATE_SIZES[-1])
+    often = np.where(found.times > 1, found.times * found.longest, 0)
+    return {
+        "alnum_chars": chars,
+        **{f"alnum_top_{n}": often[:, n - 2] for n in TOP_SIZES},
+        **{f"alnum_dup_{n}": found.covered[:, n - 2] for n in DUPLICATE_SIZES},
+    }
+
+
 def top_sums(counts: np.ndarray, table: WordTable) -> np.ndarray:
     """Characters that the first of the most frequent 2-, 3-, 4-grams takes up, int64 (texts, 3).
 
@@ -114,6 +138,23 @@ def duplicate_sums(counts: np.ndarray, table: WordTable) -> np.ndarray:
         out,
     )
     return out
+
+
+@kernel
+def choose_alnum(counts, hashes, lengths, flags, out_hashes, out_lengths, kept, chars):
+    """Copy the words that begin with a letter or digit; kept counts them, chars their length."""
+    w = n = 0
+    for k in range(len(counts)):
+        first = n
+        total = np.int64(0)
+        for _ in range(counts[k]):
+            out_hashes[n], out_lengths[n] = hashes[w], lengths[w]
+            if flags[w] & ALNUM_FIRST:
+                n += 1
+                total += lengths[w]
+            w += 1
+        kept[k] = n - first
+        chars[k] = total
 
 
 @kernel

@@ -116,3 +116,14 @@ def lower(eight):
 def continuations(eight):
     """How many of the bytes continue a character of UTF-8."""
     return count_ones((eight >> np.uint64(7)) & ~(eight >> np.uint64(6)) & LOW)
+
+
+@inner
+def find_byte(data, i, end, byte):
+    """Place of the first byte that equals ``byte`` (LOW * value), or end."""
+    while i < end:
+        found = equal_to(load_end(data, i, end), byte)
+        if found:
+            return i + (trailing_zeros(found) >> 3)
+        i += 8
+    return end

@@ -36,11 +36,12 @@ ALNUM_FIRST = 4
 CAPITAL_FIRST = 8
 """Word flag: its first character is a capital letter (str.isupper)."""
 
-COLUMNS = ("plain_words", "plain_chars", "alpha_words", "stop_words")
+COLUMNS = ("plain_words", "plain_chars", "alpha_words", "stop_words", "own_stop_words")
 _STOP_SLOTS = 256
 _SEED = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
 _HALF = np.uint64(32)
+_SALT = np.uint64(0xA076_1D64_78BD_642F)
 
 
 def word_hash(word: bytes) -> int:
@@ -51,6 +52,17 @@ def word_hash(word: bytes) -> int:
         value = (value ^ int.from_bytes(word[i : i + 8], "little")) * int(_MIX) & full
         value ^= value >> 32
     return value
+
+
+def language_key(key: int, number: int) -> int:
+    """The hash of a word as one of the language with this number."""
+    return key ^ ((number + 1) * int(_SALT) & (1 << 64) - 1)
+
+
+@lru_cache(maxsize=1)
+def no_stop_words() -> np.ndarray:
+    """A table of no language's stop words."""
+    return readonly(np.zeros((2, 1 << 12), np.uint64))
 
 
 @lru_cache(maxsize=8)
@@ -83,11 +95,19 @@ class WordTable(NamedTuple):
     flags: np.ndarray
     """uint8: PUNCTUATION, SENTENCE_END, ALNUM_FIRST, CAPITAL_FIRST."""
     sums: np.ndarray
-    """int64 (texts, 4): COLUMNS."""
+    """int64 (texts, 5): COLUMNS; the last is -1 for texts of no language in the table."""
 
 
-def word_table(words: Words, stop_words: tuple[str, ...] = GOPHER_STOP_WORDS) -> WordTable:
-    """Describe every word of a batch and sum up each text."""
+def word_table(
+    words: Words, languages: np.ndarray | None = None, own_stops: np.ndarray | None = None
+) -> WordTable:
+    """Describe every word of a batch and sum up each text.
+
+    languages (int32, one a text, -1 for none) are numbers in own_stops, the table of the module
+    ``stop_words``.
+    """
+    if languages is None or own_stops is None:
+        languages, own_stops = np.full(len(words.counts), -1, np.int32), no_stop_words()
     total = len(words.starts)
     size = int(words.ends.sum(dtype=np.int64) - words.starts.sum(dtype=np.int64))
     table = WordTable(
@@ -98,7 +118,8 @@ def word_table(words: Words, stop_words: tuple[str, ...] = GOPHER_STOP_WORDS) ->
         np.empty(total, np.uint8),
         np.zeros((len(words.counts), len(COLUMNS)), np.int64),
     )
-    describe_words(*words, char_classes(), stop_table(stop_words), *table)
+    stops = stop_table(GOPHER_STOP_WORDS)
+    describe_words(*words, char_classes(), stops, languages, own_stops, *table)
     return table
 
 
@@ -110,6 +131,8 @@ def describe_words(
     counts,
     classes,
     stops,
+    languages,
+    own_stops,
     stream,
     places,
     hashes,
@@ -120,13 +143,14 @@ def describe_words(
     """Fill the word table.
 
     ``sums[k]`` (int64): words with a character outside the symbol set, their characters, words
-    with a letter, and how many different stop words occur.
+    with a letter, and how many different stop words occur, of English and of the text's language.
     """
     base = 0
     place = np.int64(0)
     for k in range(len(counts)):
         plain = plain_chars = alpha = 0
-        seen = np.uint64(0)
+        seen = own = np.uint64(0)
+        salt = np.uint64(languages[k] + 1) * _SALT
         for w in range(base, base + counts[k]):
             start, end = np.int64(starts[w]), np.int64(ends[w])
             places[w] = place
@@ -151,6 +175,8 @@ def describe_words(
                 plain_chars += size
                 alpha += 1
                 seen |= stop_bit(stops, value)
+                if salt:
+                    own |= stop_bit(own_stops, value ^ salt)
                 continue
             characters, any_class, all_class, flag = describe(data, start, end, classes)
             lengths[w] = characters
@@ -161,10 +187,13 @@ def describe_words(
             if any_class & ALPHA:
                 alpha += 1
                 seen |= stop_bit(stops, value)
+                if salt:
+                    own |= stop_bit(own_stops, value ^ salt)
         sums[k, 0] = plain
         sums[k, 1] = plain_chars
         sums[k, 2] = alpha
         sums[k, 3] = count_ones(seen)
+        sums[k, 4] = count_ones(own) if salt else -1
         base += counts[k]
     places[base] = place
 
@@ -200,7 +229,7 @@ def describe(data, start, end, classes):
 @inner
 def stop_bit(stops, key):
     """The bit of a stop word, 0 for other words."""
-    mask = _STOP_SLOTS - 1
+    mask = stops.shape[1] - 1
     slot = np.int64(key) & mask
     while stops[0, slot] != 0:
         if stops[0, slot] == key:

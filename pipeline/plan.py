@@ -185,6 +185,7 @@ def _arguments(recipe: Recipe, name: str, lists: UrlLists) -> dict[str, Any]:
         "ocr": recipe.ocr.model_dump(),
         "language": language_arguments(recipe, name),
         "url": {"lists": lists.path(recipe.run_folder), "digest": lists.digest},
+        "words": recipe.words,
         # the thresholds themselves, so that a preset edited under its name is another address
         "filters": [
             [preset.name, [list(rule) for rule in preset.rules]]

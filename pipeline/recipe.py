@@ -256,6 +256,11 @@ class Recipe(Strict):
         default_factory=lambda: ["gopher_quality", "gopher_repetition", "fineweb"],
         description="filters in order, by preset name or {preset, overrides}",
     )
+    words: Literal["default", "spacy"] = Field(
+        "default",
+        description="how features cut words: by the default rules, or exactly as spaCy's English "
+        "tokenizer, which gives datatrove's decisions",
+    )
     dedup: DedupConfig = DedupConfig()
     boilerplate: Boilerplate = Boilerplate()
     write: Write = Write()

@@ -27,12 +27,13 @@ ROWS = pa.schema([f for f in DOCUMENTS if f.name not in {feature.name for featur
 class Tagger:
     """Loads models and lists once per task, then tags and judges batches.
 
-    `arguments` are those of an ingest job: ``language``, ``url`` and ``filters``.
+    `arguments` are those of an ingest job: ``language``, ``url``, ``words`` and ``filters``.
     """
 
     def __init__(self, arguments: dict[str, Any]):
         self.language = arguments["language"]
         self.languages = LanguageTagger(self.language)
+        self.words = arguments.get("words", "default")
         self.urls = UrlFilter.open(arguments["url"]["lists"])
         self.presets = [
             Preset(name, tuple(Rule(*rule) for rule in rules))
@@ -52,11 +53,12 @@ class Tagger:
                 row.update(_spdx(row["text"]))
         table = to_table(rows, ROWS)
         texts = table["text"].combine_chunks()
-        measured = features(texts)
+        spoken = self.languages.columns(texts)
+        measured = features(texts, words=self.words, languages=spoken["language"])
         urls = [row["uri"] if "://" in row["uri"] else None for row in rows]
         tagged = {
             "host": self.urls.tag(pa.array(urls, pa.large_string())).host,
-            **self.languages.columns(texts),
+            **spoken,
             "n_tokens": pa.array(
                 np.ceil(measured.column("n_bytes").to_numpy() / BYTES_PER_TOKEN).astype(np.int64)
             ),

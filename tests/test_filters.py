@@ -180,6 +180,7 @@ def test_features_are_finite_and_in_range(batch):
         assert values["n_bytes"] == len(text.encode())
         assert values["n_chars"] == len(text)
         assert values["n_lines"] == len(text.splitlines())
+        assert values.pop("stop_words") is None
         for name, value in values.items():
             assert value is not None and math.isfinite(value) and value >= 0
             if name.endswith("_frac") and "_top_" not in name:
@@ -402,7 +403,7 @@ def test_overrides_change_thresholds_by_reason():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: load_preset("gopher"), "unknown preset 'gopher': did you mean 'gopher_"),
+        (lambda: load_preset("gophr"), "unknown preset 'gophr': did you mean 'gopher'"),
         (lambda: load_preset("c4", {"too_few": 1}), "did you mean 'too_few_sentences'"),
         (lambda: load_preset("c4", {"too_few_sentences": "five"}), "must be a number, got 'five'"),
         (lambda: load_preset("c4", {"too_few_sentences": math.nan}), "must be a number"),
@@ -433,6 +434,36 @@ def test_every_preset_uses_known_features():
             assert rule.feature in feature_names()
 
 
+def test_thresholds_by_language():
+    preset = load_preset("fineweb2")
+    table = pa.table({f.name: pa.array([0.27] * 3) for f in FEATURES})
+    table = table.append_column("language", pa.array(["de", "fr", None]))
+
+    def reasons(overrides, name="dup_line_frac"):
+        chosen = [r for r in load_preset("fineweb2", overrides).rules if r.reason == name]
+        return judge(table, [preset._replace(rules=tuple(chosen))]).to_pylist()
+
+    assert reasons({}) == ["fineweb2:dup_line_frac"] * 2 + [None]
+    assert reasons({"dup_line_frac": 0.265}) == ["fineweb2:dup_line_frac"] * 2 + [None]
+    assert reasons({"dup_line_frac.de": 0.5}) == [None, "fineweb2:dup_line_frac", None]
+    assert reasons({"dup_line_frac": 0.5, "dup_line_frac.fr": 0.2})[:2] == [
+        None,
+        "fineweb2:dup_line_frac",
+    ]
+    with pytest.raises(ValueError, match="needs a column 'language'"):
+        judge(table.drop_columns("language"), [preset])
+
+
+def test_presets_include_others():
+    reasons = [rule.reason for rule in load_preset("dolma3").rules]
+    assert reasons[0] == "short_text" and reasons[-1] == "too_many_questionable"
+    inside = [rule.reason for rule in load_preset("dclm").rules]
+    assert reasons[1 : 1 + len(inside)] == inside
+    assert load_preset("gopher").rules == (
+        load_preset("gopher_repetition").rules + load_preset("gopher_quality").rules
+    )
+
+
 thresholds = sorted(
     {
         bound
@@ -457,7 +488,8 @@ def test_sql_gives_the_same_verdicts(rows):
         f.name: pa.array([r[f.name] for r in rows], pa.float64()).cast(f.type, safe=False)
         for f in FEATURES
     }
-    table = pa.table(columns)
+    languages = ["de", None, "zh", "en"][: len(rows)]
+    table = pa.table({**columns, "language": pa.array(languages, pa.string())})
     presets = [load_preset(name) for name in preset_names()]
     presets.append(
         make_preset("own's", [{"reason": "o'r", "feature": "n_chars", "min": 0.1, "max": 0.3}])
@@ -471,9 +503,11 @@ def test_sql_gives_the_same_verdicts(rows):
 
 
 def test_sql_of_shipped_presets_by_name():
-    table = features(list(SMALL))
+    languages = ["en", "de", "fr", None]
+    table = pa.Table.from_batches([features(list(SMALL), languages=languages)])
+    table = table.append_column("language", pa.array(languages, pa.string()))
     connection = duckdb.connect()
-    connection.register("documents", pa.Table.from_batches([table]))
+    connection.register("documents", table)
     names = preset_names()
     parts = ", ".join(preset_sql(name) for name in names)
     rows = connection.execute(f"select coalesce({parts}) from documents").fetchall()

@@ -1,0 +1,485 @@
+"""Chunks, trimmed lines and RefinedWeb's line corrections, as DCLM's pipeline has them.
+
+*Chunks* are what ``str.split()`` yields. *Trimmed lines* and *paragraphs* are the parts between
+newlines, or between two of them, stripped, empty ones left out; where one stands more than once,
+every copy of it counts as repeated. *Corrections* (Penedo et al. 2023, G.2) cut lines: mostly in
+capitals, only digits, a counter ("3 likes"), a single word; and out of lines of at most ten words
+"items in cart", a final "Read more..." and an initial "Sign-in". What remains, and in which order
+the rules are tried, follows DCLM's reproduction (Li et al. 2024).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from filters.arrow import Texts, readonly
+from filters.chars import (
+    ALNUM,
+    ALPHA,
+    ASCII,
+    CAPITAL,
+    DIGIT,
+    SPACE,
+    WORD,
+    char_classes,
+    class_of,
+    decode,
+)
+from filters.hashset import EMPTY, claim, clear, table_size
+from filters.jit import inner, kernel
+from filters.lines import strip_left, strip_right
+from filters.swar import (
+    HIGH,
+    LOW,
+    continuations,
+    controls,
+    count_ones,
+    equal_to,
+    find_byte,
+    letters,
+    load_end,
+    lower,
+    trailing_zeros,
+)
+
+COLUMNS = (
+    "chunks",
+    "chunk_chars",
+    "chunk_bytes",
+    "alpha_chunks",
+    "alnum_chunks",
+    "stop_chunks",
+    "trimmed",
+    "trimmed_chars",
+    "trimmed_bullets",
+    "trimmed_ellipses",
+    "trimmed_repeats",
+    "trimmed_repeat_chars",
+    "blocks",
+    "block_chars",
+    "block_repeats",
+    "block_repeat_chars",
+    "cut_uppercase",
+    "cut_numeric",
+    "cut_counter",
+    "cut_one_word",
+    "cut_phrase",
+    "cut_chunks",
+)
+REASONS = ("", "uppercase", "numeric", "counter", "one_word", "phrase")
+"""Reasons of the spans, by number."""
+UPPERCASE, NUMERIC, COUNTER, ONE_WORD, PHRASE = range(1, 6)
+_FIRST_CUT = COLUMNS.index("cut_uppercase") - UPPERCASE
+_CUT_CHUNKS = COLUMNS.index("cut_chunks")
+_TRIMMED, _BLOCKS = COLUMNS.index("trimmed"), COLUMNS.index("blocks")
+SHORT_LINE = 10
+"""Words up to which phrases are looked for in a line."""
+_STOPS = tuple(
+    int.from_bytes(word.encode(), "little")
+    for word in ("the", "be", "to", "of", "and", "that", "have", "with")
+)
+_COUNTED = (
+    "likes shares comments retweets reposts quotes bookmarks upvotes downvotes downloads views "
+    "followers"
+)
+_LF, _SPACE = LOW * np.uint64(0x0A), LOW * np.uint64(0x20)
+_SEED = np.uint64(0x9E37_79B9_7F4A_7C15)
+_MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
+_HALF = np.uint64(32)
+
+
+class LineSums(NamedTuple):
+    """What the kernel finds in a batch."""
+
+    sums: np.ndarray
+    """int64 (texts, COLUMNS)."""
+    spans: np.ndarray
+    """int32 (spans, 3): what the corrections cut: first byte, end, place in REASONS."""
+    counts: np.ndarray
+    """int64: spans of each text."""
+
+
+@lru_cache(maxsize=1)
+def _words() -> np.ndarray:
+    """Words of counters and phrases, uint8 (15, 16): length, then letters."""
+    texts = [*_COUNTED.split(), "items in cart", "read more...", "sign-in"]
+    table = np.zeros((len(texts), 16), np.uint8)
+    for row, text in zip(table, texts, strict=True):
+        row[: len(text) + 1] = [len(text), *text.encode()]
+    return readonly(table)
+
+
+def line_sums(texts: Texts, newlines: np.ndarray) -> LineSums:
+    """Sums over chunks and lines of all texts, which have so many newlines (int64) each."""
+    most = int(newlines.max(initial=0)) + 2
+    found = LineSums(
+        np.zeros((len(texts), len(COLUMNS)), np.int64),
+        np.empty((int(newlines.sum()) + 2 * len(texts), 3), np.int32),
+        np.zeros(len(texts), np.int64),
+    )
+    stops = readonly(np.array(_STOPS, np.uint64))
+    keys = np.empty(table_size(most), np.uint64)
+    again = np.empty(len(keys), np.bool_)
+    tables = char_classes(), _words(), stops, keys, again
+    spans = found.spans
+    while True:
+        size = sum_lines(texts.data, texts.offsets, *tables, found.sums, spans, found.counts)
+        if size <= len(spans):
+            return found._replace(spans=spans[:size])
+        found.sums[:] = 0
+        spans = np.empty((size, 3), np.int32)
+
+
+@kernel
+def sum_lines(data, offsets, classes, words, stops, keys, again, sums, spans, counts):
+    """Fill `LineSums`; returns the number of spans, of which those that fit are written."""
+    size = 0
+    for k in range(len(offsets) - 1):
+        first = size
+        out = sums[k]
+        start, stop = np.int64(offsets[k]), np.int64(offsets[k + 1])
+        rows = 1
+        i = start
+        while i < stop:
+            i = find_byte(data, i, stop, _LF) + 1
+            rows += 1
+        mask = clear(keys, rows)
+        for slot in range(mask + 1):
+            again[slot] = False
+        i = start
+        while i < stop:
+            end = find_byte(data, i, stop, _LF)
+            size = sum_row(
+                data, i, end, stop, classes, words, stops, keys, again, mask, out, spans, size
+            )
+            i = end + 1
+        mask = clear(keys, rows)
+        for slot in range(mask + 1):
+            again[slot] = False
+        i = start
+        while i < stop:
+            end = i
+            while True:
+                end = find_byte(data, end, stop, _LF)
+                if end >= stop or (end + 1 < stop and data[end + 1] == 0x0A):
+                    break
+                end += 1
+            low = strip_left(data, i, end, classes)
+            high = strip_right(data, low, end, classes)
+            if low < high:
+                key, chars = hash_part(data, low, high)
+                repeat(keys, again, mask, key, chars, out, _BLOCKS, _BLOCKS + 2)
+            i = end + 2
+        counts[k] = size - first
+    return size
+
+
+@inner
+def hash_part(data, start, end):
+    """Hash and characters of data[start:end]."""
+    value = _SEED
+    chars = end - start
+    i = start
+    while i < end:
+        eight = load_end(data, i, end)
+        if eight & HIGH:
+            chars -= continuations(eight)
+        value = (value ^ eight) * _MIX
+        value ^= value >> _HALF
+        i += 8
+    return value + np.uint64(end - start), chars
+
+
+@inner
+def repeat(keys, again, mask, key, chars, out, all_at, repeats_at):
+    """Count one part: all parts and characters, and those of parts that stand twice or more."""
+    out[all_at] += 1
+    out[all_at + 1] += chars
+    slot, key = claim(keys, mask, key)
+    if keys[slot] == EMPTY:
+        keys[slot] = key
+        return
+    copies = 1 if again[slot] else 2
+    again[slot] = True
+    out[repeats_at] += copies
+    out[repeats_at + 1] += copies * chars
+
+
+@inner
+def sum_row(data, start, end, stop, classes, words, stops, keys, again, mask, out, spans, size):
+    """Count one line data[start:end]; returns the new number of spans."""
+    before, before_alnum = out[0], out[4]
+    upper, digits = sum_chunks(data, start, end, classes, stops, out)
+    chunks = out[0] - before
+    low = strip_left(data, start, end, classes)
+    high = strip_right(data, low, end, classes)
+    if low < high:
+        key, chars = hash_part(data, low, high)
+        repeat(keys, again, mask, key, chars, out, _TRIMMED, _TRIMMED + 4)
+        out[_TRIMMED + 2] += is_bullet(data, low, high)
+        out[_TRIMMED + 3] += is_ellipsis(data, low, high)
+    if start == end:
+        return size
+    reason = 0
+    if upper or digits or chunks < 2:
+        length = end - start
+        if 2 * upper <= length:  # characters are no more than bytes
+            _, length = hash_part(data, start, end)
+        if 2 * upper > length:
+            reason = UPPERCASE
+        elif digits == length:
+            reason = NUMERIC
+        elif digits and is_counter(data, start, end, classes, words):
+            reason = COUNTER
+        elif chunks < 2:
+            reason = ONE_WORD
+    if reason:
+        out[_FIRST_CUT + reason] += 1
+        out[_CUT_CHUNKS] += out[4] - before_alnum
+        return put_span(spans, size, start, min(end + 1, stop), reason)
+    if chunks <= SHORT_LINE:
+        return cut_phrases(data, start, end, stop, classes, words, out, spans, size)
+    return size
+
+
+@inner
+def sum_chunks(data, i, end, classes, stops, out):
+    """Count the chunks of a line; returns its capital letters and digits."""
+    upper = digits = np.int64(0)
+    while i < end:
+        if data[i] == 0x20:
+            i += 1
+            continue
+        begin = i
+        plain = True
+        any_letter = False
+        width = np.int64(8)
+        while i < end and width == 8:
+            eight = load_end(data, i, end)
+            width = min(end - i, np.int64(8))
+            stopped = controls(eight) | equal_to(eight, _SPACE)
+            if stopped:
+                width = min(width, trailing_zeros(stopped) >> 3)
+            if width < 8:
+                eight &= (np.uint64(1) << np.uint64(8 * width)) - np.uint64(1)
+            if eight & HIGH:
+                plain = False
+                break
+            found = letters(eight)
+            any_letter |= found != 0
+            # Bit 0x20 of a letter, moved to where the mark is, tells small ones.
+            upper += count_ones(found & ~(eight << np.uint64(2)))
+            digits += count_ones(is_digit(eight))
+            i += width
+        if plain and i < end and data[i] != 0x20 and classes[ASCII + data[i]] & SPACE == 0:
+            plain = False
+        if not plain:
+            # Back to the start of the chunk, character by character.
+            upper -= count_upper(data, begin, i)
+            digits -= count_digits(data, begin, i)
+            i, more_upper, more_digits = slow_chunk(data, begin, end, classes, stops, out)
+            upper += more_upper
+            digits += more_digits
+            continue
+        length = i - begin
+        if length == 0:  # other white space
+            i += 1
+            continue
+        out[0] += 1
+        out[1] += length
+        out[2] += length
+        out[3] += any_letter
+        out[4] += classes[ASCII + data[begin]] & ALNUM != 0
+        out[5] += is_stop_word(data, begin, i, stops)
+    return upper, digits
+
+
+@inner
+def is_stop_word(data, start, end, stops):
+    if end - start > 4:
+        return False
+    small = lower(load_end(data, start, end))
+    small &= (np.uint64(1) << np.uint64(8 * (end - start))) - np.uint64(1)
+    for word in stops:  # noqa: SIM110
+        if small == word:
+            return True
+    return False
+
+
+@inner
+def is_digit(eight):
+    """High bits of the bytes that are ASCII digits; all bytes must be ASCII."""
+    over = eight + np.uint64(0x5050_5050_5050_5050)  # 0x80 - "0"
+    past = eight + np.uint64(0x4646_4646_4646_4646)  # 0x80 - "9" - 1
+    return over & ~past & HIGH
+
+
+@inner
+def count_upper(data, i, end):
+    total = 0
+    for j in range(i, end):
+        total += 0x41 <= data[j] <= 0x5A
+    return total
+
+
+@inner
+def count_digits(data, i, end):
+    total = 0
+    for j in range(i, end):
+        total += 0x30 <= data[j] <= 0x39
+    return total
+
+
+@inner
+def slow_chunk(data, begin, end, classes, stops, out):
+    """Count a chunk with any characters; returns its end, capital letters and digits."""
+    upper = digits = np.int64(0)
+    any_class = first_class = np.int64(0)
+    i = begin
+    chars = 0
+    width = np.int64(0)
+    space = False
+    while i < end:
+        cp, width = decode(data, i, end)
+        cls = class_of(classes, cp)
+        if cls & SPACE:
+            space = True
+            break
+        if chars == 0:
+            first_class = cls
+        any_class |= cls
+        upper += cls & CAPITAL != 0
+        digits += cls & DIGIT != 0
+        chars += 1
+        i += width
+    if chars:
+        out[0] += 1
+        out[1] += chars
+        out[2] += i - begin
+        out[3] += any_class & ALPHA != 0
+        out[4] += first_class & ALNUM != 0
+        out[5] += is_stop_word(data, begin, i, stops)
+    return i + (width if space else 0), upper, digits
+
+
+@inner
+def is_bullet(data, i, end):
+    b = data[i]
+    if b == 0x2A or b == 0x2D:
+        return True
+    if b != 0xE2 or i + 3 > end:
+        return False
+    return (data[i + 1] == 0x80 and data[i + 2] == 0xA2) or (
+        data[i + 1] == 0x97 and data[i + 2] == 0x8F
+    )
+
+
+@inner
+def is_ellipsis(data, start, end):
+    """Whether a trimmed line ends in "...", ". . ." or the ellipsis character."""
+    if end - start < 3:
+        return False
+    a, b, c = data[end - 3], data[end - 2], data[end - 1]
+    if a == 0xE2 and b == 0x80 and c == 0xA6:
+        return True
+    if c != 0x2E or a != 0x2E:
+        return False
+    return b == 0x2E or (
+        b == 0x20 and end - start >= 5 and data[end - 4] == 0x20 and data[end - 5] == 0x2E
+    )
+
+
+@inner
+def is_counter(data, i, end, classes, words):
+    """Whether a line is a number and what it counts, as "1.2k views"."""
+    while i < end:
+        cp, width = decode(data, i, end)
+        if class_of(classes, cp) & WORD:
+            break
+        i += width
+    if i == end or not 0x30 <= data[i] <= 0x39:
+        return False
+    while i < end and (0x30 <= data[i] <= 0x39 or data[i] == 0x2C or data[i] == 0x2E):
+        i += 1
+    if i < end and (data[i] | 0x20 == 0x6B or data[i] | 0x20 == 0x6D or data[i] | 0x20 == 0x62):
+        i += 1
+    low = strip_left(data, i, end, classes)
+    if low == i:
+        return False
+    for k in range(len(words) - 3):
+        if is_word(data, low, end, words[k]):
+            i = low + np.int64(words[k, 0])
+            while i < end:
+                cp, width = decode(data, i, end)
+                if class_of(classes, cp) & WORD:
+                    return False
+                i += width
+            return True
+    return False
+
+
+@inner
+def is_word(data, i, end, word):
+    """Whether the word (length, letters) stands at i, whatever its case."""
+    if i + word[0] > end:
+        return False
+    for k in range(word[0]):
+        b = data[i + k]
+        if 0x41 <= b <= 0x5A:
+            b |= 0x20
+        if b != word[k + 1]:
+            return False
+    return True
+
+
+@inner
+def cut_phrases(data, start, end, stop, classes, words, out, spans, size):
+    """Cut the three phrases out of a short line; returns the new number of spans."""
+    first = size
+    begin = start
+    sign_in, more, cart = words[-1], words[-2], words[-3]
+    if is_word(data, start, end, sign_in):
+        begin = start + np.int64(sign_in[0])
+        if begin < end and data[begin] == 0x20:
+            begin += 1
+        size = put_span(spans, size, start, begin, PHRASE)
+    last = max(begin, end - np.int64(more[0]))
+    has_more = is_word(data, last, end, more)
+    if has_more and last > begin and data[last - 1] == 0x20:
+        last -= 1
+    if not has_more:
+        last = end
+    i = begin
+    left = False  # something stays
+    while i < last:
+        if data[i] | 0x20 == 0x69 and is_word(data, i, last, cart):
+            low = i - 1 if i > begin and data[i - 1] == 0x20 else i
+            i += np.int64(cart[0])
+            size = put_span(spans, size, low, i, PHRASE)
+        else:
+            left |= data[i] > 0x20
+            i += 1
+    if has_more:
+        size = put_span(spans, size, last, end, PHRASE)
+    if size == first:
+        return size
+    out[_FIRST_CUT + PHRASE] += 1
+    if not left:
+        size = put_span(spans, first, start, min(end + 1, stop), PHRASE)
+    for s in range(first, min(size, len(spans))):
+        inside = False
+        for j in range(np.int64(spans[s, 0]), np.int64(spans[s, 1])):
+            cls = np.int64(classes[ASCII + data[j]]) if data[j] < 0x80 else np.int64(ALNUM)
+            out[_CUT_CHUNKS] += not inside and cls & ALNUM != 0
+            inside = data[j] > 0x20
+    return size
+
+
+@inner
+def put_span(spans, size, start, end, reason):
+    if size < len(spans):
+        spans[size, 0], spans[size, 1], spans[size, 2] = start, end, reason
+    return size + 1
