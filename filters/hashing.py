@@ -106,3 +106,11 @@ def power_of(length, poly):
         square = mulmod(square, square)
         length >>= 1
     return value
+
+
+@inner
+def spread(value):
+    """Mix a hash so that its low bits can index a table (the finaliser of splitmix64)."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from filters.hashing import spread
 from filters.jit import inner
 
 EMPTY = np.uint64(0)
@@ -26,14 +27,6 @@ def table_size(entries: int) -> int:
 def sketch_size(entries: int) -> int:
     """Bytes of a sketch for so many keys: a power of two, eight to sixteen for each."""
     return max(64, 1 << (8 * entries - 1).bit_length())
-
-
-@inner
-def spread(value):
-    """Mix a hash so that its low bits can index a table (the finaliser of splitmix64)."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
 
 
 @inner
