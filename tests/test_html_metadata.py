@@ -17,8 +17,10 @@ def metadata(head, uri="http://a.test/dir/page", body="", attributes=""):
 def test_metadata_of_an_article():
     page = extract_html(
         b"""<!DOCTYPE html><html lang="en-GB"><head><title>The river - Local News</title>
-        <link rel="canonical" href="/river?x=1"><meta property="og:title" content="The river &amp; us">
-        <meta property="og:site_name" content="Local News"><meta name="author" content="Ann  Miller">
+        <link rel="canonical" href="/river?x=1">
+        <meta property="og:title" content="The river &amp; us">
+        <meta property="og:site_name" content="Local News">
+        <meta name="author" content="Ann  Miller">
         <meta property="article:published_time" content="2023-04-05T06:07:08Z">
         </head><body><h1>The river</h1><p>It rises.</p></body></html>""",
         uri="http://a.test/dir/page",

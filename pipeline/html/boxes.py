@@ -187,7 +187,6 @@ def _empty_cell(markdown, s, out):
     if markdown:
         put(0x7C, s, out)
         put(0x20, s, out)
-        put(0x20, s, out)
     elif s[COLUMN]:
         put(0x09, s, out)
     s[COLUMN] += 1

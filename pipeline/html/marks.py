@@ -60,7 +60,7 @@ _STRUCTURES = Words(
         # formulas and pictures of them
         MATH: "math katex latex mimetex mathtex mjx- chart.apis cht=tx tex.cgi /tex? data-tex"
         ' data-equation data-entry "tex" "formula" "equation" /%5c ?%5c =%5c alt="\\ alt="$'
-        " alt='\\",
+        " alt='\\ alt='$",
     }
 )
 
