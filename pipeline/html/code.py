@@ -11,13 +11,18 @@ from pipeline.html.tags import ids, table
 from pipeline.html.tokens import END, START, TEXT, Tokens, attributes
 from pipeline.html.writer import BLOCK, DROP, LINE, VERBATIM
 
+MOST_BLOCKS = 10_000
+"""Of a page; later ones are written as they stand, with what is not code in them."""
+
 _CODE, _TABLE, _TD, _DIV, _BR = ids("code table td div br")
 _PRE = table("pre listing xmp plaintext")
 _FRAME = table("table thead tbody tfoot tr td th ol ul li div figure section")
+_SPAN = table("span code")
 _NOT_CODE = table("button svg select input textarea")
 _LANGUAGE = re.compile(
-    r"(?:^|\s)(?:(?:language|lang|highlight(?:-source|-text)?|src|brush:?|sourceCode|hljs|syntax"
-    r"|prettyprint lang|enlighter|codehilite)(?:[-:=]\s*|\s+))([A-Za-z][\w+#.-]{0,19})(?=$|[\s;])",
+    r"(?:^|\s)(?:(?:language|lang|highlight(?:-source|-text)?|src|syntax|brush)[-:=]\s*"
+    r"|(?:sourceCode|hljs|syntaxhighlighter(?:\s+nogutter)?)\s+)"
+    r"([A-Za-z][\w+#.-]{0,19})(?=$|[\s;])",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"[a-z][\w+#.-]{0,19}")
@@ -73,12 +78,12 @@ def _box(tokens: Tokens, i: int, group: int) -> int | None:
                 break
             node = int(tokens.parent[node])
         return node if node >= 0 and tokens.tag[node] == _TABLE else None
-    style = attributes(tokens, i).get("style", "").replace(" ", "").lower()
-    if "white-space:pre" in style:
-        # inline code is kept from wrapping that way, too
+    values = attributes(tokens, i)
+    if "white-space:pre" in values.get("style", "").replace(" ", "").lower():
+        # prose and inline code are kept from wrapping that way, too
         text = tokens.source[tokens.end[i] : tokens.start[tokens.close[i]]]
-        plain = "white-space:pre;" in style + ";"
-        return i if tokens.tag[i] == _CODE and plain and b"\n" in text.strip() else None
+        is_code = tokens.tag[i] == _CODE or "code" in values.get("class", "").lower()
+        return i if is_code and b"\n" in text.strip() else None
     return i
 
 
@@ -98,17 +103,19 @@ def plan_code(
     if not blocks:
         return keep
     keep = keep.copy()
+    _drop_gutters(tokens, marks, keep, meaning)
     starts = tokens.kind == START
     meaning[_PRE[tokens.tag] & starts] = BLOCK  # but for those that are blocks of code
     frames = np.flatnonzero((_PRE[tokens.tag] | (tokens.tag == _TABLE)) & starts)
     languages: dict[int, str] = {}
-    for i in blocks:
+    meaning[blocks] = VERBATIM
+    for i in blocks[:MOST_BLOCKS]:
         last = int(tokens.close[i])
-        meaning[i] = VERBATIM
         if not _PRE[tokens.tag[i]]:
             _drop_layout(tokens, i, last, keep)
         low, high = np.searchsorted(marks[0], (i, last))
-        gutters = (marks[1][low:high] & (GUTTER | LABEL)) > 0
+        groups = marks[1][low:high]
+        gutters = ((groups & (GUTTER | LABEL)) > 0) & ((groups & CODE_ROW) == 0)
         for k in marks[0][low:high][gutters].tolist():
             at = np.searchsorted(frames, (k + 1, tokens.close[k]))
             if k != i and at[0] == at[1]:  # no pre or table in it
@@ -128,6 +135,16 @@ def plan_code(
             language = _language(tokens, i, last, languages)
             argument[i] = add(language) if language else 0
     return keep
+
+
+def _drop_gutters(tokens: Tokens, marks, keep: np.ndarray, meaning: np.ndarray) -> None:
+    """Leave out cells of line numbers that stand beside a block of code."""
+    until = -1
+    for i in marks[0][((marks[1] & GUTTER) > 0) & (tokens.tag[marks[0]] == _TD)].tolist():
+        if i > until:
+            until = int(tokens.close[i])
+            if _is_gutter(tokens, i, until, keep):
+                meaning[i] = DROP
 
 
 def _drop_layout(tokens: Tokens, first: int, last: int, keep: np.ndarray) -> None:
@@ -156,23 +173,26 @@ def _drop_table(tokens: Tokens, first: int, last: int, meaning: np.ndarray) -> N
 
 def _is_gutter(tokens: Tokens, first: int, last: int, keep: np.ndarray) -> bool:
     """Whether a block in a cell is a column of line numbers."""
-    parent = tokens.parent[first]
-    if parent < 0 or tokens.tag[parent] != _TD:
+    cell = first
+    for _ in range(3):
+        if cell >= 0 and tokens.tag[cell] != _TD:
+            cell = int(tokens.parent[cell])
+    if cell < 0 or tokens.tag[cell] != _TD:
         return False
     texts = first + np.flatnonzero((tokens.kind[first:last] == TEXT) & keep[first:last])
     text = b"".join(tokens.source[tokens.start[i] : tokens.end[i]] for i in texts[:2000].tolist())
     if not _NUMBERS_ONLY.fullmatch(text):
         return False
-    numbers_ = [int(number) for number in text.split()]
-    return numbers_ == list(range(numbers_[0], numbers_[0] + len(numbers_)))
+    lines = [int(number) for number in text.split()]
+    return lines == list(range(lines[0], lines[0] + len(lines)))
 
 
 def _mark_lines(tokens: Tokens, first: int, last: int, meaning: np.ndarray) -> None:
     """Spans that stand for lines where no other sign ends a line."""
-    spans = np.flatnonzero((tokens.kind[first:last] == START) & (tokens.close[first:last] > 0))
+    spans = (tokens.kind[first + 1 : last] == START) & _SPAN[tokens.tag[first + 1 : last]]
     lines = []
-    for i in (first + spans[spans > 0]).tolist():
-        if meaning[i] != LINE and tokens.end[i] > tokens.start[i]:
+    for i in (first + 1 + np.flatnonzero(spans)).tolist():
+        if meaning[i] != DROP and tokens.end[i] > tokens.start[i]:
             values = attributes(tokens, i)
             if "data-line" in values or _LINE_CLASS.search(values.get("class", "")):
                 lines.append(i)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.html.code import find_code
+from pipeline.html.code import MOST_BLOCKS, find_code
 from pipeline.html.marks import find_marks
 from pipeline.html.tables import find_tables
 from pipeline.html.tags import table
@@ -49,7 +49,7 @@ def complete(tokens: Tokens, keep: np.ndarray) -> np.ndarray:
     kept_bytes = np.concatenate(([0], np.cumsum(sizes * keep[texts], dtype=np.int64)))
     full = texts[np.flatnonzero(sizes)]
     found = keep.copy()
-    for i in blocks:
+    for i in blocks[:MOST_BLOCKS]:
         last = int(tokens.close[i])
         low, high = np.searchsorted(texts, (i, last))
         whole = all_bytes[high] - all_bytes[low]

@@ -56,7 +56,7 @@ _STRUCTURES = Words(
         ' "lnt" "ln" ln-num linenodiv crayon-nums data-line-number code-line-num rowno',
         # what stands at the head of a block of code
         LABEL: "language-id code__header code-header codeheader code-block-header copy-btn"
-        " btn-copy copy-button copybtn button-copy toolbar-item",
+        " btn-copy copy-button copybtn button-copy toolbar-item toolbar_item",
         # formulas and pictures of them
         MATH: "math katex latex mimetex mathtex mjx- chart.apis cht=tx tex.cgi /tex? data-tex"
         ' data-equation data-entry "tex" "formula" "equation" /%5c ?%5c =%5c alt="\\ alt="$'

@@ -16,6 +16,8 @@ from pipeline.html.writer import DROP, INSERT, INSERT_BLOCK
 MOST_TOKENS = 5_000
 """Of one formula; a larger one is left as the text it holds."""
 MOST_LATEX = 20_000
+MOST_FORMULAS = 50_000
+"""Of a page; later ones are left as text as well."""
 
 _MATH, _SCRIPT, _IMG, _ANNOTATION = ids("math script img annotation")
 _SOURCES = ("data-latex", "data-tex", "data-math", "data-equation", "data-entry", "data-expr")
@@ -48,7 +50,7 @@ def plan_math(tokens: Tokens, keep, marks, meaning, argument, add) -> None:
     scripted = re.search(rb"math/(?:tex|mml)", tokens.source) is not None
     beside = None
     until = -1
-    for i in sorted(starts):
+    for i in sorted(starts)[:MOST_FORMULAS]:
         last = int(tokens.close[i])
         if i <= until or last - i > MOST_TOKENS or meaning[i] in (INSERT, INSERT_BLOCK):
             continue
