@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
 def extract(
     files: Files,
     engine: Annotated[str, typer.Option(help="Extraction engine.")] = "balanced",
+    structure: Annotated[str, typer.Option(help="plain or markdown.")] = "plain",
     jsonl: Jsonl = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Parsers at once; default all CPUs.")
@@ -42,16 +43,17 @@ def extract(
 
     Example: corpusmill extract crawl/*.warc.gz --jsonl pages.jsonl --workers 2
     """
-    from pipeline.extract import ENGINES
+    from pipeline.extract import ENGINES, check_options
     from pipeline.extract_files import extract_files
     from pipeline.progress import Progress
     from pipeline.recipe import Limits
 
     if engine not in ENGINES:
         raise UserError(f"--engine {engine}: no such engine{nearest(engine, ENGINES)}")
+    check_options(engine, {"structure": structure})
     arguments = {
         "limits": Limits(seconds=seconds).model_dump(),
-        "extract": {"engine": engine, "options": {}},
+        "extract": {"engine": engine, "options": {}, "structure": structure},
         "plugins": [],
         "ocr": {},
     }

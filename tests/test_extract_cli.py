@@ -103,6 +103,14 @@ def test_workers_change_neither_lines_nor_order(crawl):
     assert [line["uri"] for line in one[4:10]] == [f"http://a.test/{n}" for n in range(3, 9)]
 
 
+def test_structure_is_an_option(crawl):
+    process = corpusmill("extract", crawl / "d.html.gz", "--structure", "markdown")
+    assert prose(60).split("\n")[3] in process.stdout
+    process = corpusmill("extract", crawl / "d.html.gz", "--structure", "markdwon", check=False)
+    assert process.returncode == 2
+    assert "structure 'markdwon' is unknown" in process.stderr
+
+
 def test_lines_to_standard_output(crawl):
     process = corpusmill("extract", crawl / "d.html.gz", "--jsonl", "-")
     [line] = process.stdout.splitlines()
