@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def extract(
     files: Files,
-    engine: Annotated[str, typer.Option(help="Extraction engine.")] = "balanced",
+    engine: Annotated[str, typer.Option(help="Extraction engine.")] = "adaptive",
     structure: Annotated[str, typer.Option(help="plain or markdown.")] = "plain",
     jsonl: Jsonl = None,
     workers: Annotated[

@@ -28,8 +28,10 @@ from resiliparse.parse.html import HTMLTree
 
 from catalogs.errors import UserError, nearest
 from pipeline.charset import clean, decode
+from pipeline.html.adaptive import BETA, choose_main
+from pipeline.html.complete import complete
 from pipeline.html.metadata import HtmlMetadata, html_metadata
-from pipeline.html.render import STRUCTURES
+from pipeline.html.render import STRUCTURES, render
 from pipeline.html.tokens import Tokens, tokenize
 
 MAX_BYTES = 20_000_000
@@ -123,13 +125,17 @@ def register_engine(name: str, **options: Any) -> Callable:
     return add
 
 
+_CHOICES = {"favor": tuple(BETA), "structure": STRUCTURES}
+"""Values of the options that are words."""
+
+
 def check_options(engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of an engine, with defaults.
 
     Raises
     ------
     UserError
-        When the engine or one of the options is unknown, or the structure is.
+        When the engine, an option or the word it is set to is unknown.
     """
     if engine not in ENGINES:
         hint = nearest(engine, ENGINES) or f" (valid: {', '.join(sorted(ENGINES))})"
@@ -140,11 +146,12 @@ def check_options(engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
             hint = nearest(name, known) or f" (valid: {', '.join(sorted(known))})"
             raise UserError(f"extraction engine '{engine}': option '{name}' is unknown{hint}")
     chosen = known | dict(options)
-    if chosen["structure"] not in STRUCTURES:
-        hint = nearest(str(chosen["structure"]), STRUCTURES) or " (valid: plain, markdown)"
-        raise UserError(
-            f"extraction engine '{engine}': structure '{chosen['structure']}' is unknown{hint}"
-        )
+    for name, valid in _CHOICES.items():
+        if name in chosen and chosen[name] not in valid:
+            hint = nearest(str(chosen[name]), valid) or f" (valid: {', '.join(valid)})"
+            raise UserError(
+                f"extraction engine '{engine}': {name} '{chosen[name]}' is unknown{hint}"
+            )
     return chosen
 
 
@@ -153,7 +160,7 @@ def extract_html(
     *,
     uri: str = "",
     charset: str | None = None,
-    engine: str = "balanced",
+    engine: str = "adaptive",
     options: Mapping[str, Any] | None = None,
 ) -> Extracted:
     """Extract the main text of an HTML page. Bad pages may cost any time: run it in a sandbox.
@@ -202,6 +209,13 @@ def extract_page(page: Page, engine: str, options: Mapping[str, Any]) -> Extract
         decided_by=page.decided_by,
         engine=decided,
     )
+
+
+@register_engine("adaptive", favor="balanced")
+def _adaptive(page: Page, options: Mapping[str, Any]) -> tuple[str, str]:
+    """Blocks chosen by a learned classifier, code and tables kept whole."""
+    chosen = complete(page.tokens, choose_main(page.tokens, options["favor"]).keep)
+    return render(page.tokens, chosen, options["structure"]), "adaptive"
 
 
 _TRAFILATURA = {

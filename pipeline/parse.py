@@ -11,7 +11,7 @@ from pipeline.plugins import load_plugin
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 PDF_TYPE = "application/pdf"
-_WARM_UP = b"<title>T</title><h1>T</h1><p>Some words.<ul><li>One</ul><pre>code</pre><table><tr><td>1"
+_WARM_UP = b"<title>a</title><body><h1>a</h1><p>b<table><tr><td>c<td>d</table><pre>e</pre>"
 PDF_FAILURES = ("encrypted", "corrupt", "oversized")
 PAGE_COLUMNS = tuple(field.name for field in PAGE)
 

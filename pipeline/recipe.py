@@ -44,7 +44,7 @@ class Strict(BaseModel):
 class Extract(Strict):
     """How text is taken from HTML."""
 
-    engine: str = Field("balanced", description="extraction engine by name")
+    engine: str = Field("adaptive", description="extraction engine by name")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the engine")
     structure: Literal["plain", "markdown"] = Field(
         "plain", description="plain text, or Markdown: headings, lists, tables, code, formulas"

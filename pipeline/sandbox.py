@@ -24,7 +24,7 @@ from typing import Any
 HEADER = struct.Struct("<Q")
 BROKEN_INSTALL = "broken_install"
 PIPE_BYTES = 1 << 20  # most pages pass in one write
-START_SECONDS = 120.0  # a child that cannot import its function by then is broken
+START_SECONDS = 600.0  # a child that is not ready by then is broken; the first compiles kernels
 
 
 @dataclass(frozen=True)
