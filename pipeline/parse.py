@@ -50,11 +50,9 @@ def prepare(item: dict[str, Any]) -> None:
 
 @cache
 def _prepare_html(engine: str, structure: str) -> None:
-    from pipeline.extract import ENGINES, extract_html
-
-    if engine in ENGINES:
-        with contextlib.suppress(ValueError, TypeError, ArithmeticError, LookupError):
-            extract_html(_WARM_UP, engine=engine, options={"structure": structure})
+    page = {"media_type": HTML_TYPES[0], "payload": _WARM_UP, "uri": "", "charset": None}
+    with contextlib.suppress(ValueError, TypeError, ArithmeticError, LookupError):
+        parse_html(page | {"headers": {}, "engine": engine, "structure": structure, "options": {}})
 
 
 def parse_html(item: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The child side of the sandbox: ``python -m pipeline.sandbox_child MODULE:FUNCTION MEMORY_MB``.
 
-A module may have a function ``warm_up()`` for what is done once, before the limits hold.
 Reads pickled ``(seconds, item)`` frames from standard input, writes pickled outcomes to what was
 standard output. The kernel ends the process when a document uses up its CPU time (SIGPROF, which
 also stops C code) or its parent dies.

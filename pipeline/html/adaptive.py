@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.html.blocks import WORDS, Blocks, blocks
+from pipeline.html.blocks import Blocks, blocks
 from pipeline.html.classifier import Classifier, shipped
+from pipeline.html.counts import WORDS
 from pipeline.html.tokens import Tokens
 
 BETA = {"precision": 0.5, "balanced": 1.0, "recall": 2.0}

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from filters.jit import inner, kernel
-from pipeline.html.blocks import WORDS, Blocks
+from pipeline.html.blocks import Blocks
+from pipeline.html.counts import WORDS
 from pipeline.html.features import Frame
 from pipeline.html.tags import TAG
 

@@ -12,6 +12,15 @@ import numpy as np
 
 from filters.jit import inner, kernel
 from pipeline.html.blocks import (
+    CUE_NAMES,
+    N_ATTRIBUTE,
+    N_CUES,
+    N_FACTS,
+    N_PAGE,
+    PAGE_FACTS,
+    Blocks,
+)
+from pipeline.html.counts import (
     ADDRESSES,
     BOLD,
     BREAKS,
@@ -20,7 +29,6 @@ from pipeline.html.blocks import (
     CODE,
     COLONS,
     COMMAS,
-    CUE_NAMES,
     CURRENCY,
     DIGITS,
     FIRST,
@@ -31,13 +39,8 @@ from pipeline.html.blocks import (
     LINKS,
     LONG,
     MARKS,
-    N_ATTRIBUTE,
     N_COUNTS,
-    N_CUES,
-    N_FACTS,
-    N_PAGE,
     N_TEXT,
-    PAGE_FACTS,
     QUOTES,
     SHOUTING,
     STOPS,
@@ -46,7 +49,6 @@ from pipeline.html.blocks import (
     WIDE,
     WORDS,
     YEARS,
-    Blocks,
 )
 from pipeline.html.lexicon import PAGE_NAMES, TEXT_NAMES
 from pipeline.html.tags import TAG
@@ -60,8 +62,11 @@ LEVELS = 4
 _H1, _H6 = TAG["h1"], TAG["h6"]
 _HEADING_CUES = tuple(
     TEXT_NAMES.index(name)
-    for name in "policy subscribe share related comment nav meta advert shop more".split()
-)
+    for name in (
+        "policy", "subscribe", "share", "related", "comment", "nav", "meta", "advert", "shop",
+        "more",
+    )
+)  # fmt: skip
 _HEADING_CUES_ARRAY = np.array(_HEADING_CUES)
 
 _RATIOS_WORDS = "capital shouting commas stops quotes wide long_words title_words"
@@ -71,7 +76,7 @@ _BY_WORDS = np.array([CAPITAL, SHOUTING, COMMAS, STOPS, QUOTES, WIDE, LONG, TITL
 _BY_CHARS = np.array([LINK_CHARS, DIGITS, MARKS, BOLD, CODE, FOREIGN])
 _AS_IS = np.array([COLONS, CURRENCY, LINKS, IMAGES, BREAKS, TEXTS, FIRST, LAST, YEARS, ADDRESSES])
 
-_LEVEL = "words links blocks mean prose share place tag".split()
+_LEVEL = ("words", "links", "blocks", "mean", "prose", "share", "place", "tag")
 _BESIDE = (-3, -2, -1, 1, 2, 3)
 NAMES: tuple[str, ...] = (
     "chars", "words", "word_length",

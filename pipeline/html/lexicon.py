@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.html.hashing import fnv
+
 ATTRIBUTE_CUES: dict[str, str] = {
     "article": "article story blogpost newsarticle entry hentry artikel articulo artigo",
     "post": "post topic viewtopic postbody postcontent blog singlepost",
@@ -21,7 +23,9 @@ ATTRIBUTE_CUES: dict[str, str] = {
     "forum": "forum thread message msg bbs floor postmessage phpbb vbulletin discourse xenforo lzl",
     "sidebar": "sidebar side aside rail widget secondary complementary sidecolumn rightcol leftcol",
     "column": "column col right left",
-    "nav": "nav navi navigation navbar menu menubar submenu megamenu menuitem topnav subnav sitemap",
+    "nav": (
+        "nav navi navigation navbar menu menubar submenu megamenu menuitem topnav subnav sitemap"
+    ),
     "breadcrumb": "breadcrumb breadcrumbs crumb crumbs bread ariane mbx weizhi",
     "header": "header masthead topbar branding logo site head hdr",
     "footer": "footer foot colophon contentinfo bottom ftr legal copyright",
@@ -52,7 +56,9 @@ ATTRIBUTE_CUES: dict[str, str] = {
     "product": "product products sku pdp woocommerce proditem goods shop",
     "price": "price prices cart buy basket checkout stock shipping quantity wishlist addtocart",
     "description": "description desc about overview longdescription",
-    "summary": "summary excerpt abstract intro introduction lead lede teaser subtitle dek standfirst",
+    "summary": (
+        "summary excerpt abstract intro introduction lead lede teaser subtitle dek standfirst"
+    ),
     "review": "review reviews rating ratings stars testimonial testimonials bewertung",
     "spec": "spec specs specification specifications attributes properties features feature",
     "list": "list items listing archive collection directory",
@@ -64,7 +70,9 @@ ATTRIBUTE_CUES: dict[str, str] = {
     "code": "code highlight syntax codehilite snippet crayon prettyprint gist codeblock sourcecode",
     "title": "title headline heading hed posttitle entrytitle biaoti",
     "hidden": "hidden hide invisible collapsed sr screenreader visuallyhidden noprint print",
-    "action": "vote votes action actions controls button buttons btn like likes report tools toolbar",
+    "action": (
+        "vote votes action actions controls button buttons btn like likes report tools toolbar"
+    ),
     "signature": "signature sig onlinestatus rank joined",
     "accordion": "faq faqs accordion tab tabs panel toggle expand collapse collapsible",
     "doc": "doc docs documentation wiki mw reference api guide parser rst sphinx docutils",
@@ -132,7 +140,9 @@ TEXT_CUES: dict[str, str] = {
     "script": "javascript browser enable loading please upgrade disabled unsupported",
     "credit": "photo image images credit getty photograph picture courtesy reuters afp 图片 资料",
     "more": "more read click learn view see show all load details here mehr weiter lire suite 查看",
-    "joined": "joined member messages likes points reputation location rank senior junior 积分 等级",
+    "joined": (
+        "joined member messages likes points reputation location rank senior junior 积分 等级"
+    ),
     "question": "how what why when where who which ?",
     "step": "step note example figure table chapter section usage install returns parameters",
 }
@@ -158,14 +168,6 @@ TEXT_NAMES = tuple(TEXT_CUES)
 PAGE_NAMES = tuple(PAGE_CUES)
 
 
-def fnv(word: bytes) -> int:
-    """The 32-bit FNV-1a hash of some bytes."""
-    value = 2166136261
-    for byte in word:
-        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
-    return value
-
-
 def _table(cues: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
     """Open-addressing table (keys, values): hash of a word to the number of its class, or 255."""
     words = {word: number for number, text in enumerate(cues.values()) for word in text.split()}
@@ -187,4 +189,3 @@ def _table(cues: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
 ATTRIBUTE_KEYS, ATTRIBUTE_VALUES = _table(ATTRIBUTE_CUES)
 TEXT_KEYS, TEXT_VALUES = _table(TEXT_CUES)
 PAGE_KEYS, PAGE_VALUES = _table(PAGE_CUES)
-
