@@ -92,15 +92,18 @@ def test_posts_of_a_forum():
         assert text not in got
 
 
+CODE = "import river\n\nfor weir in river.weirs():\n    if weir.open:\n        weir.close()"
+MANUAL = page(
+    f"<div class='sidebar'><ul>{MENU * 3}</ul></div><div class='document'><h1>Weirs</h1>"
+    f"<p>{PROSE[0]}</p><h2>Closing a weir</h2><p>Call the method on each weir of the river, as"
+    f" this example shows:</p><pre><code>{CODE}\n</code></pre><p>{PROSE[2]}</p></div>",
+    title="Weirs - river documentation",
+)
+
+
 def test_documentation_keeps_its_code():
-    code = "import river\n\nfor weir in river.weirs():\n    if weir.open:\n        weir.close()\n"
-    body = (
-        "<div class='sidebar'><ul>" + MENU * 3 + "</ul></div><div class='document'><h1>Weirs</h1>"
-        f"<p>{PROSE[0]}</p><h2>Closing a weir</h2><p>Call the method on each weir of the river, as"
-        f" this example shows:</p><pre><code>{code}</code></pre><p>{PROSE[2]}</p></div>"
-    )
-    got = text_of(page(body, title="Weirs - river documentation"))
-    assert code.strip() in got
+    got = text_of(MANUAL)
+    assert CODE in got
     assert "Closing a weir" in got and PROSE[0] in got and PROSE[2] in got
     assert "All rights reserved" not in got
 
@@ -169,7 +172,9 @@ def test_recall_keeps_more_than_precision():
 
 
 def test_markdown_on_request():
-    assert "# The river and us" in text_of(ARTICLE, structure="markdown")
+    got = text_of(MANUAL, structure="markdown")
+    assert "## Closing a weir" in got
+    assert f"```\n{CODE}\n```" in got
     with pytest.raises(UserError, match="structure"):
         text_of(ARTICLE, structure="rtf")
 
