@@ -27,7 +27,8 @@ ARTICLE = f"""<!DOCTYPE html>
 </head><body>
 <nav><ul><li><a href="/">Home</a></li><li><a href="/s">Sports menu</a></li></ul></nav>
 <article><h1>The river</h1>{"".join(f"<p>{text}</p>" for text in PROSE)}
-<table><tr><td>Length</td><td>87 kilometres</td></tr></table></article>
+<table><tr><td>Length</td><td>87 kilometres</td></tr>
+<tr><td>Width</td><td>40 metres</td></tr></table></article>
 <footer><p>Imprint and cookie settings</p></footer><script>var hidden = 1;</script></body></html>"""
 ALL = sorted(ENGINES)
 
