@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalogs import storage
+from catalogs.charsets import CHARSETS, charset_rows
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
 
@@ -20,6 +21,10 @@ STEPS = {
     "step": (pa.string(), "step of the run: ingest, sign, candidates, verify, cluster, judge …"),
     "shard": (pa.string(), "name of the unit of work inside the step"),
     "source": (pa.string(), "source in the recipe, empty for steps over all sources"),
+    "present": (
+        pa.int64(),
+        "records present by a count that does not rest on reading them; null where there is none",
+    ),
     "read": (pa.int64(), "records read"),
     "kept": (pa.int64(), "records kept"),
     "rejected": (pa.int64(), "records rejected, all reasons"),
@@ -82,6 +87,7 @@ VIEW_DOCS = {
     "steps": "the ledger: one row of accounting per committed unit of work",
     "funnel": "how many records went where, per source, stage and reason",
     "sources": "totals per source",
+    "charsets": "how texts were decoded: declared and used encoding, and what decided",
 }
 STAGES = ("read", "url", "extract", "language", "filter", "dedup", "boilerplate")
 DEDUP = {
@@ -113,7 +119,7 @@ class Column:
 def open_catalog(root: str) -> duckdb.DuckDBPyConnection:
     """Connect to the catalogue of a run: views over its files as they stand now.
 
-    Views: ``documents, corpus, rejected, quarantine, shards, steps, funnel, sources``.
+    Views: ``documents, corpus, rejected, quarantine, shards, steps, funnel, sources, charsets``.
 
     Raises
     ------
@@ -152,6 +158,7 @@ def columns(root: str) -> list[Column]:
         "shards": {name: doc for name, (_, doc) in SHARDS.items()},
         "funnel": {name: doc for name, (_, doc) in FUNNEL.items()},
         "sources": {name: doc for name, (_, doc) in SOURCES.items()},
+        "charsets": {name: doc for name, (_, doc) in CHARSETS.items()},
     }
     ledger = Ledger(root)
     for row in ledger.rows():
@@ -273,6 +280,7 @@ def _tables(connection: duckdb.DuckDBPyConnection, rows: list[Row], how: str) ->
             **{name: getattr(row, name) for name in STEPS if hasattr(row, name)},
             "rejected": sum(row.rejected.values()),
             "quarantined": sum(row.quarantined.values()),
+            "present": row.stats.get("records_present"),
             **{name: row.stats.get(name) for name in STATS},
         }
         for row in rows
@@ -287,6 +295,7 @@ def _tables(connection: duckdb.DuckDBPyConnection, rows: list[Row], how: str) ->
         "shards": (SHARDS, shards),
         "funnel": (FUNNEL, funnel_rows(rows)),
         "sources": (SOURCES, source_rows(rows)),
+        "charsets": (CHARSETS, charset_rows(rows)),
     }
     for name, (schema, values) in tables.items():
         arrow = pa.schema([(column, kind) for column, (kind, _) in schema.items()])

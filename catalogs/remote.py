@@ -42,7 +42,10 @@ class Remote(BaseModel):
         30.0, gt=0, description="a connection that brings nothing for that long has stalled"
     )
     give_up_seconds: float = Field(
-        600.0, gt=0, description="without progress for that long the file, and its shard, fails"
+        600.0,
+        gt=0,
+        description="without progress for that long, at most half of limits.stall_seconds, the "
+        "file and its shard fail",
     )
     block_mb: float = Field(8.0, gt=0, le=1024, description="largest read-ahead, MiB")
     spool_mb: float = Field(
@@ -132,7 +135,7 @@ class Access:
         """
         limit = int(self.settings.spool_mb * (1 << 20))
         patience = Patience(self.settings.give_up_seconds)
-        file = tempfile.TemporaryFile(prefix="corpusmill-")
+        file = tempfile.TemporaryFile(prefix="corpusmill-")  # noqa: SIM115 (the caller's to close)
         furthest = 0
         while True:
             if not source.stamp:

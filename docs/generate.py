@@ -28,7 +28,8 @@ RECIPE_INTRO = """# The recipe
 A recipe is one YAML file. `corpusmill run RECIPE` checks every field before it does any work; an
 unknown or wrong field is one line that names the file, the field, what was expected and the
 nearest valid name. Paths are relative to `root`, which is the folder of the recipe unless it says
-otherwise; `s3://`, `gs://`, `hf://` and `https://` paths are read through fsspec.
+otherwise. Formats, `https://` and `s3://` paths, path lists, crawls by name and selections of
+records are told in [reading.md](reading.md).
 
 The smallest recipe:
 
@@ -41,7 +42,7 @@ sources:
     paths: crawl/*.warc.gz
 ```
 
-Changing a field re-does exactly the steps that depend on it. `out`, `limits.batch`,
+Changing a field re-does exactly the steps that depend on it. `out`, `remote`, `limits.batch`,
 `limits.buffer_mb`, `limits.stall_seconds` and `limits.attempts` change no output.
 """
 
@@ -131,6 +132,7 @@ def documents_page() -> str:
         "shards": catalog.SHARDS,
         "funnel": catalog.FUNNEL,
         "sources": catalog.SOURCES,
+        "charsets": catalog.CHARSETS,
     }
     for view, columns in views.items():
         parts += [f"## View `{view}`\n", f"{catalog.VIEW_DOCS[view].capitalize()}.\n"]

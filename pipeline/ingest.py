@@ -21,7 +21,7 @@ from pipeline.jobs import Job, Work, at_work
 from pipeline.journal import Journal
 from pipeline.parse import HTML_TYPES, PDF_TYPE
 from pipeline.plugins import load_plugin
-from pipeline.readers import READERS
+from pipeline.reading import Reading
 from pipeline.records import Record
 from pipeline.sandbox import Limits, Sandbox, borrow, rest
 from pipeline.shards import SortedShard, compression_options
@@ -37,15 +37,9 @@ def ingest(job: Job) -> Row:
     for plugin in arguments["plugins"]:
         load_plugin(plugin)
     with at_work(job) as work, Parser(arguments, job.attempt) as parser:
-        mill = Mill(work, parser, arguments)
-        reader = READERS[arguments["reader"]]
-        records = reader(
-            arguments["path"],
-            arguments["container"],
-            open_file=storage.open_input,
-            options=arguments["options"],
-        )
-        mill.run(records, arguments["limits"]["batch"])
+        reading = Reading(arguments, *job.inputs)
+        mill = Mill(work, parser, arguments, reading)
+        mill.run(reading, arguments["limits"]["batch"])
         row = mill.commit()
         parser.rest()
     storage.delete(job.journal_path)
@@ -121,8 +115,9 @@ class Parser:
 class Mill:
     """Runs records through parse, tag and judge, and keeps the account."""
 
-    def __init__(self, work: Work, parser: Parser, arguments: dict[str, Any]):
+    def __init__(self, work: Work, parser: Parser, arguments: dict[str, Any], reading: Reading):
         self.work, self.parser, self.arguments = work, parser, arguments
+        self.reading = reading
         self.source = arguments["source"]
         self.tagger = Tagger(arguments)
         self.journal = Journal.load(work.job.journal_path)
@@ -158,6 +153,7 @@ class Mill:
         self.watch.seconds["parse"] += self.parser.cpu_seconds
         self.stats.update(self.watch.stats())
         self.stats["host_pages"] = max(self.hosts.values(), default=0)  # of the host with most
+        self.stats.update(self.reading.stats(self.read))
         return self.work.commit(
             read=self.read,
             kept=self.documents.rows,
@@ -210,6 +206,7 @@ class Mill:
             rejects.append({**row, "stage": "read", "reason": record.reject})
         else:
             parsed = self._text(record)
+            self.reading.note_charset(record, parsed)
             if parsed.get("error"):
                 failures.append({**row, "stage": "parse", **parsed})
             elif not parsed["text"].strip():
@@ -223,7 +220,7 @@ class Mill:
 
     def _text(self, record: Record) -> dict[str, Any]:
         if record.text is not None:
-            return {"text": record.text}
+            return {"text": record.text, "charset_from": record.charset_from}
         if record.media_type not in (*HTML_TYPES, PDF_TYPE):
             return {"error": "media_type", "detail": f"no parser for {record.media_type}"}
         self.stats["pages_html"] += record.media_type in HTML_TYPES
@@ -261,7 +258,7 @@ class Mill:
             "source": self.source,
             "uri": record.uri,
             "media_type": record.media_type,
-            "container": container,
+            "container": record.container or container,
             "record": number,
             "offset": record.offset,
             "length": record.length,

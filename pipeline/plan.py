@@ -23,6 +23,7 @@ from pipeline.write import plan_parts, write_part
 INGEST_CODE = (
     "filters",
     "ocr",
+    "pipeline.reading",
     "pipeline.readers",
     "pipeline.records",
     "pipeline.http_body",
@@ -44,6 +45,8 @@ INGEST_LIBRARIES = (
     *("fasttext-community", "fonttools", "idna", "numpy", "pyarrow"),
 )
 BOILERPLATE_CODE = ("filters.boilerplate", "pipeline.boilerplate")
+NOT_DECIDING = ("path", "plugins", "remote")
+PACE = ".pace"
 WRITE_CODE = ("pipeline.write", "pipeline.documents", "pipeline.shards", "filters.c4")
 
 
@@ -59,12 +62,10 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
     lists = url_lists(recipe)
     shared = {name: _arguments(recipe, name, lists) for name in recipe.sources}
     jobs = []
-    for source, path, container in recipe.inputs():
-        print_of_input = storage.fingerprint(path)
-        arguments = {**shared[source], "path": path, "container": container}
-        config = {
-            key: arguments[key] for key in sorted(arguments) if key not in ("path", "plugins")
-        }
+    for item in recipe.inputs():
+        source = item.source
+        arguments = {**shared[source], "path": item.path, "container": item.container}
+        config = {key: arguments[key] for key in sorted(arguments) if key not in NOT_DECIDING}
         config["url"] = lists.digest
         config["language"] = {**arguments["language"], "model": None}  # its checksum counts
         config["plugins"] = [storage.checksum(plugin) for plugin in arguments["plugins"]]
@@ -73,15 +74,15 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
             Job(
                 root=recipe.run_folder,
                 step="ingest",
-                shard=f"source={source}/{shard_name(container)}",
-                address=address("ingest", config, [print_of_input], code),
+                shard=f"source={source}/{shard_name(item.container)}",
+                address=address("ingest", config, [item.fingerprint], code),
                 run=ingest,
                 arguments=arguments,
-                inputs=(print_of_input,),
+                inputs=(item.fingerprint,),
                 source=source,
                 code=code,
                 memory_mb=recipe.limits.pdf_memory_mb,
-                weight=int(print_of_input.split(":")[0]),
+                weight=item.weight,
             )
         )
     return jobs
@@ -176,10 +177,14 @@ def shard_name(container: str) -> str:
 
 def _arguments(recipe: Recipe, name: str, lists: UrlLists) -> dict[str, Any]:
     source = recipe.sources[name]
+    pace = storage.join(recipe.run_folder, PACE)
+    base = {"base": storage.join(recipe.base, source.base or ".")} if source.selection else {}
     return {
         "source": name,
         "reader": source.reader,
         "options": source.options,
+        **base,
+        "remote": {**recipe.patience.model_dump(), "folder": pace},
         "licence": source.licence,
         "extract": recipe.extract_of(name).model_dump(),
         "ocr": recipe.ocr.model_dump(),

@@ -7,7 +7,6 @@ against `root`, by default the folder of the recipe.
 from __future__ import annotations
 
 import os
-import posixpath
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -24,13 +23,16 @@ from pydantic import (
 
 from catalogs import storage
 from catalogs.errors import UserError, explain_validation, nearest
+from catalogs.remote import Access, Remote
 from filters import load_preset
 from filters.url import BLOCKED_EXTENSIONS, BLOCKED_WORDS
 from ocr import RouterThresholds, engine_names, require_engine
 from pipeline.dedup_config import DedupConfig
 from pipeline.extract import ENGINES, check_options
+from pipeline.inputs import Input, Inputs, find_files
 from pipeline.plugins import load_plugin
 from pipeline.readers import READERS
+from pipeline.selection import find_parts
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 
@@ -177,21 +179,17 @@ def _known_preset(spec: str | Preset) -> str | Preset:
 Filter = Annotated[str | Preset, AfterValidator(_known_preset)]
 
 
-class Source(Strict):
-    """One source: which files, read how, with which exceptions from the rules of the recipe."""
+class Source(Inputs):
+    """One source: which inputs, read how, with which exceptions from the rules of the recipe.
 
-    reader: str = Field(description="reader by name")
-    paths: list[str] = Field(description="files, folders or globs, relative to the root")
+    Exactly one of `paths`, `crawl` and `selection` tells the inputs.
+    """
+
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
     licence: str | None = Field(None, description="licence declared for all of the source (SPDX)")
     filters: list[Filter] | None = Field(None, description="filters instead of the recipe's")
     language: Language | None = Field(None, description="language rules instead of the recipe's")
     extract: Extract | None = Field(None, description="extraction instead of the recipe's")
-
-    @field_validator("paths", mode="before")
-    @classmethod
-    def _one_path(cls, paths: Any) -> Any:
-        return [paths] if isinstance(paths, str) else paths
 
     @field_validator("reader")
     @classmethod
@@ -265,6 +263,7 @@ class Recipe(Strict):
     boilerplate: Boilerplate = Boilerplate()
     write: Write = Write()
     limits: Limits = Limits()
+    remote: Remote = Remote()
     plugins: list[str] = Field(default_factory=list, description="Python files loaded first")
 
     @field_validator("out")
@@ -296,38 +295,30 @@ class Recipe(Strict):
     def extract_of(self, source: str) -> Extract:
         return self.sources[source].extract or self.extract
 
-    def inputs(self) -> list[tuple[str, str, str]]:
-        """Every input as ``(source, path, container)``, sorted.
+    @property
+    def patience(self) -> Remote:
+        """How remote inputs are read; waiting ends before a worker counts as stalled."""
+        seconds = min(self.remote.give_up_seconds, self.limits.stall_seconds / 2)
+        return self.remote.model_copy(update={"give_up_seconds": seconds})
 
-        `container` is the path relative to the root where it lies below, so that a run moved with
-        its inputs stays the same run.
+    def inputs(self) -> list[Input]:
+        """Every input of every source, sorted by source and path.
+
+        Lists are read, remote files looked at, selections cut into parts below the run folder.
 
         Raises
         ------
         UserError
-            When a path matches no file.
+            When a path matches no file, or a list or selection cannot be read.
         """
-        found = []
+        access, found = Access(self.remote), []
         for name, source in self.sources.items():
-            seen: dict[str, str] = {}
-            for index, pattern in enumerate(source.paths):
-                paths = storage.expand(pattern, self.base)
-                if not paths:
-                    raise UserError(
-                        f"recipe '{self.name}': field 'sources.{name}.paths.{index}': no file "
-                        f"matches '{pattern}' (looked in {self.base})"
-                    )
-                for path in paths:
-                    seen.setdefault(path, self.container(path))
-            found += [(name, path, container) for path, container in seen.items()]
-        return sorted(found)
-
-    def container(self, path: str) -> str:
-        if storage.is_remote(path):
-            return path
-        base, full = os.path.realpath(self.base), os.path.realpath(path)
-        inside = os.path.commonpath([base, full]) == base
-        return posixpath.relpath(full, base) if inside else full
+            field = f"recipe '{self.name}': field 'sources.{name}"
+            if source.selection:
+                found += find_parts(field, source, self.base, self.run_folder, name, access)
+            else:
+                found += find_files(field, source, self.base, name, access)
+        return sorted(found, key=lambda item: (item.source, item.path))
 
 
 def load_recipe(path: str, **changes: Any) -> Recipe:

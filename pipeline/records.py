@@ -13,6 +13,7 @@ from typing import Any
 
 REJECTS: Mapping[str, str] = {
     "not_response": "a WARC record other than a response: warcinfo, request, metadata, resource …",
+    "not_metadata": "a WAT record other than metadata",
     "not_conversion": "a WET record other than a conversion",
     "revisit": "a WARC record that only says that the page had not changed",
     "not_http": "a response that is not HTTP, such as DNS",
@@ -20,6 +21,7 @@ REJECTS: Mapping[str, str] = {
     "media_type": "a payload that is neither HTML, PDF nor plain text",
     "robots_txt": "a robots.txt file",
     "empty_body": "a response without payload",
+    "metadata_only": "a WAT record: metadata of a page, without its text",
     "empty_text": "a row or file whose text is empty",
     "not_file": "a member of an archive that is a link or a device",
 }
@@ -44,6 +46,10 @@ ERRORS: Mapping[str, str] = {
     "empty_file": "a file of no bytes, an archive of no members",
     "archive_damaged": "an archive, or a member of it, that cannot be read",
     "encrypted_member": "a member of an archive that needs a password",
+    "selection_row": "a row of a selection without a usable file name, offset or length",
+    "range_missing": "a range of a selection outside its file, or in a file that is not there",
+    "range_damaged": "a range of a selection that is not exactly one whole record",
+    "range_url": "a range of a selection that holds the record of another URL",
 }
 """Quarantine codes: the record or file could not be read."""
 
@@ -74,7 +80,9 @@ class Record:
     fetched_at
         When the record was fetched, UTC.
     charset
-        Encoding that the HTTP header declares, as written.
+        Encoding that the HTTP header declares, as written; where `text` was decoded, the one used.
+    charset_from
+        What decided that (see `pipeline.charset.decode`), where `text` was decoded.
     headers
         HTTP header fields, names in lower case, repeated fields joined by a comma.
     metadata
@@ -95,6 +103,7 @@ class Record:
     length: int | None = None
     fetched_at: datetime | None = None
     charset: str | None = None
+    charset_from: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     reject: str | None = None

@@ -18,7 +18,7 @@ from catalogs import storage
 from catalogs.errors import UserError
 from pipeline.readers import READERS, register_reader
 from pipeline.records import Record
-from tests.warcs import PAGE, blocks, flip, http, pages, read, verdicts, warc
+from tests.warcs import PAGE, blocks, flip, http, pages, read, read_counted, verdicts, warc
 
 # --- WET
 
@@ -178,7 +178,9 @@ def test_parquet_rows():
             "metadata": [{"licence": "CC0-1.0"}] * 4,
         }
     )
-    records = read(parquet(table, row_group_size=2), "parquet", fetched_at_field="when")
+    data = parquet(table, row_group_size=2)
+    records, present = read_counted(data, "parquet", fetched_at_field="when")
+    assert present == 4
     assert verdicts(records) == ["ok", "missing_text", "ok", "empty_text"]
     assert [r.offset for r in records] == [0, 1, 2, 3]
     assert records[2].text == "c"
@@ -204,7 +206,8 @@ def test_a_damaged_row_group_costs_its_rows():
     )
     second = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(1).column(0)
     middle = second.data_page_offset + second.total_compressed_size // 2
-    records = read(flip(data, middle, middle + 200), "parquet")
+    records, present = read_counted(flip(data, middle, middle + 200), "parquet")
+    assert present == len(records)
     assert verdicts(records) == ["ok"] * 100 + ["parquet_damaged"] + ["ok"] * 100
     assert records[100].offset == 100 and "rows 100 to 199" in records[100].detail
     assert [r.text for r in records[101:]] == texts[200:]

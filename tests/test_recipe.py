@@ -90,7 +90,7 @@ def test_paths_are_relative_to_the_recipe_and_so_are_containers(tmp_path):
     write_jsonl(tmp_path / "b.jsonl", range(1))
     write_jsonl(tmp_path / "a.jsonl", range(1))
     loaded = load_recipe(recipe(tmp_path, **web(paths=["*.jsonl", "a.jsonl"])))
-    assert [container for _, _, container in loaded.inputs()] == ["a.jsonl", "b.jsonl"]
+    assert [item.container for item in loaded.inputs()] == ["a.jsonl", "b.jsonl"]
     assert loaded.run_folder == str(tmp_path / "run")
 
 

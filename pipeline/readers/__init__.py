@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pipeline.readers import files, jsonl, parquet, warc, wet
+from pipeline.readers import files, jsonl, parquet, warc, wat, wet
 from pipeline.records import Record
 
 Reader = Callable[..., Iterator[Record]]
@@ -25,6 +25,7 @@ READERS: dict[str, Reader] = {
     "pdf": files.read_pdf,
     "text": files.read_text,
     "warc": warc.read,
+    "wat": wat.read,
     "wet": wet.read,
 }
 

@@ -59,7 +59,8 @@ def read_text(
         return
     text, used, how = charset.decode(payload)
     detail = f"bytes unknown to {used} were replaced" if how == "replaced" else ""
-    record |= {"media_type": http_body.TEXT_TYPE, "charset": used, "detail": detail}
+    record |= {"media_type": http_body.TEXT_TYPE, "charset": used, "charset_from": how}
+    record["detail"] = detail
     text = charset.clean(text)
     if text.strip():
         yield Record(**record, text=text)

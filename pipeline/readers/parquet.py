@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ def read(
     *,
     open_file: Callable[[str], BinaryIO],
     options: Mapping[str, Any],
-) -> Iterator[Record]:
+) -> Generator[Record, None, int | None]:
     """Read a Parquet file.
 
     Parameters
@@ -34,6 +34,11 @@ def read(
     Record
         One a row; `offset` is the row's number from 0. Where a row group cannot be decoded, one
         record tells which rows were lost.
+
+    Returns
+    -------
+    int | None
+        Rows that the footer names, those of a damaged stretch as one; None if there is no footer.
     """
     known = take("parquet", options, **DEFAULTS)
     with open_file(path) as binary:
@@ -41,28 +46,28 @@ def read(
         if not size:
             detail = "the file is empty"
             yield Record(container, length=0, error="empty_file", detail=detail)
-            return
+            return None
         binary.seek(0)
         try:
             file = pq.ParquetFile(binary, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             detail = _one_line(error)
             yield Record(container, length=size, error="not_parquet", detail=detail)
-            return
-        yield from _rows(file, container, size, known)
+            return None
+        return (yield from _rows(file, container, size, known))
 
 
 def _rows(
     file: pq.ParquetFile, container: str, size: int, options: Mapping[str, Any]
-) -> Iterator[Record]:
+) -> Generator[Record, None, int | None]:
     columns = _columns(file.schema_arrow, options)
     text_column = options["text_field"].split(".")[0]
     if not {options["text_field"], text_column} & set(columns):
         names = ", ".join(file.schema_arrow.names[:40])
         detail = f"no column '{text_column}' (columns: {names}); set 'text_field'"
         yield Record(container, length=size, error="missing_text", detail=detail)
-        return
-    first = 0
+        return None
+    first, present = 0, file.metadata.num_rows
     for group in range(file.num_row_groups):
         row, end = first, first + file.metadata.row_group(group).num_rows
         try:
@@ -74,9 +79,11 @@ def _rows(
                     yield row_record(values, {"container": container, "offset": row}, options)
                     row += 1
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            present -= end - row - 1
             detail = f"rows {row} to {end - 1} (row group {group}): {_one_line(error)}"
             yield Record(container, offset=row, error="parquet_damaged", detail=detail)
         first = end
+    return present
 
 
 def _columns(schema: pa.Schema, options: Mapping[str, Any]) -> list[str]:

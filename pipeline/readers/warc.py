@@ -182,8 +182,7 @@ def _document(base: dict[str, Any], kind: str, body: http_body.Body) -> Record:
     if base["uri"].partition("?")[0].endswith("/robots.txt"):
         return Record(**base, reject="robots_txt", detail=detail)
     if kind == http_body.TEXT_TYPE:
-        text, used, _ = charset.decode(body.data, base["charset"])
-        base["charset"] = used
+        text, base["charset"], base["charset_from"] = charset.decode(body.data, base["charset"])
         return Record(**base, payload=body.data, text=charset.clean(text), detail=detail)
     if kind == http_body.PDF_TYPE or kind in http_body.HTML_TYPES:
         return Record(**base, payload=body.data, detail=detail)
