@@ -8,6 +8,7 @@ object: when size, ETag or time of modification change, reading it is an error.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 from collections import Counter
@@ -63,6 +64,8 @@ class Access:
         The settings; defaults where None.
     folder
         Folder that all workers see, for the pace; None where this process is alone.
+    beat
+        Called before each request and each wait: a sign of life.
 
     Attributes
     ----------
@@ -70,8 +73,13 @@ class Access:
         ``remote_requests``, ``remote_retries`` and ``remote_bytes`` so far.
     """
 
-    def __init__(self, settings: Remote | None = None, folder: str | None = None):
-        self.settings = settings or Remote()
+    def __init__(
+        self,
+        settings: Remote | None = None,
+        folder: str | None = None,
+        beat: Callable[[], None] = lambda: None,
+    ):
+        self.settings, self.beat = settings or Remote(), beat
         self.pace = Pace(folder, self.settings.requests_per_second, self.settings.connections)
         self.counts: Counter[str] = Counter()
 
@@ -100,8 +108,7 @@ class Access:
         patience = Patience(self.settings.give_up_seconds)
         while True:
             try:
-                with self.pace.turn():
-                    self.counts["remote_requests"] += 1
+                with self._turn():
                     return call()
             except Transient as fault:
                 self._again(path, patience, fault)
@@ -111,8 +118,7 @@ class Access:
         patience = Patience(self.settings.give_up_seconds)
         while True:
             try:
-                with self.pace.turn():
-                    self.counts["remote_requests"] += 1
+                with self._turn():
                     for piece in source.fetch(start, stop):
                         if start == stop:
                             break  # more than was asked for
@@ -142,8 +148,7 @@ class Access:
                 file.truncate(0)
             have = file.seek(0, 2)
             try:
-                with self.pace.turn():
-                    self.counts["remote_requests"] += 1
+                with self._turn():
                     position = 0
                     for piece in source.whole():
                         position += len(piece)
@@ -167,7 +172,15 @@ class Access:
             except Transient as fault:
                 self._again(source.path, patience, fault)
 
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        self.beat()
+        with self.pace.turn():
+            self.counts["remote_requests"] += 1
+            yield
+
     def _again(self, path: str, patience: Patience, fault: Transient) -> None:
+        self.beat()
         self.counts["remote_retries"] += 1
         if fault.slow_down and fault.wait:
             self.pace.pause(fault.wait)

@@ -39,6 +39,7 @@ def ingest(job: Job) -> Row:
     with at_work(job) as work, Parser(arguments, job.attempt) as parser:
         reading = Reading(arguments, *job.inputs)
         mill = Mill(work, parser, arguments, reading)
+        reading.access.beat = mill.journal.beat
         mill.run(reading, arguments["limits"]["batch"])
         row = mill.commit()
         parser.rest()

@@ -5,6 +5,7 @@ import io
 import multiprocessing
 import random
 import time
+from email.utils import formatdate
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -135,13 +136,17 @@ def test_a_cut_stream_is_resumed_where_it_broke(server):
     assert len(set(starts)) == 4
 
 
-def test_the_server_says_how_long_to_wait(server):
-    server.faults = first(1, (503, {"Retry-After": "1"}))
-    shared = access()
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_the_server_says_how_long_to_wait(server, form):
+    value = "1" if form == "seconds" else formatdate(time.time() + 2.5, usegmt=True)
+    server.faults = first(1, (503, {"Retry-After": value}))
+    beats = []
+    shared = Access(Remote(**QUICK), beat=lambda: beats.append(time.monotonic()))
     with shared.open(f"{server.url}/a.bin") as file:
         file.read(10)
     times = [entry[3] for entry in server.log]
     assert times[1] - times[0] >= 1.0
+    assert len(beats) == 3, "before each request, and before the wait"
 
 
 # --- faults that stay
