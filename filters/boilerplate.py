@@ -33,7 +33,7 @@ _GRANT = re.compile(
 class LineRules(NamedTuple):
     """When repeated lines are cut."""
 
-    min_chars: int = 16
+    min_chars: int = 20
     """Letters and digits that a run of repeated lines needs."""
     max_chars: int = 500
     """Characters from which a line is a paragraph, which stays."""

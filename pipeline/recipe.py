@@ -223,7 +223,7 @@ class Boilerplate(Strict):
         0.3, gt=0, le=1, description="share of the host's pages that a line must stand on"
     )
     min_chars: int = Field(
-        16, ge=1, description="letters and digits that repeated lines in a row need to be cut"
+        20, ge=1, description="letters and digits that repeated lines in a row need to be cut"
     )
     max_chars: int = Field(500, ge=1, description="longer lines are paragraphs, and stay")
     min_bytes: int = Field(
