@@ -134,6 +134,21 @@ def open_catalog(root: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def attach_catalog(connection: duckdb.DuckDBPyConnection, root: str, schema: str) -> None:
+    """Add the views of a run to a connection under a schema of their own.
+
+    Raises
+    ------
+    UserError
+        When `root` holds no committed shard.
+    """
+    if storage.is_remote(root):
+        connection.register_filesystem(storage.filesystem(root)[0])
+    connection.execute(f"CREATE SCHEMA {schema}; USE {schema}")
+    _define(connection, Ledger(root), "TABLE")
+    connection.execute("USE main")
+
+
 def save_catalog(root: str) -> str | None:
     """Write ``catalog.duckdb`` into a local run folder, for tools that open DuckDB files.
 

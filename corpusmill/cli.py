@@ -19,6 +19,7 @@ from corpusmill import (
     parse_commands,
     query_commands,
     run_commands,
+    tune_commands,
 )
 from corpusmill.terminal import errors
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 run_commands.register(app)
 query_commands.register(app)
+tune_commands.register(app)
 parse_commands.register(app)
 ocr_commands.register(app)
 feature_commands.register(app)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mixing import figures, words
@@ -65,7 +65,7 @@ def write_report(
 def render(view: dict[str, Any], template: str) -> str:
     """Fill a template; names from the study are escaped in HTML and in Markdown tables."""
     environment = Environment(
-        loader=PackageLoader("mixing"),
+        loader=ChoiceLoader([PackageLoader("mixing"), PackageLoader("catalogs")]),  # page.css
         autoescape=template.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -82,7 +82,8 @@ PARSED = [
     field("metadata", pa.string(), "further fields of the input record, as JSON"),
 ]
 TAGGED = [
-    field("host", pa.string(), "host name of the URL, lower case, null for paths"),
+    field("host", pa.string(), "host of the URL, lower case and punycode, null for paths"),
+    field("domain", pa.string(), "registered domain of the host (Public Suffix List)"),
     field("language", pa.string(), "language (ISO 639), null if the text has no letters"),
     field("language_score", pa.float32(), "probability of that language, 0 to 1"),
     field("language_script", pa.string(), "script that the language label names, or null"),

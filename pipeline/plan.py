@@ -42,7 +42,7 @@ INGEST_CODE = (
 )
 INGEST_LIBRARIES = (
     *("resiliparse", "trafilatura", "lxml", "pypdfium2", "rapidocr", "onnxruntime"),
-    *("fasttext-community", "fonttools", "idna", "numpy", "pyarrow"),
+    *("fasttext-community", "fonttools", "idna", "numpy", "publicsuffixlist", "pyarrow"),
 )
 BOILERPLATE_CODE = ("filters.boilerplate", "pipeline.boilerplate")
 NOT_DECIDING = ("path", "plugins", "remote")

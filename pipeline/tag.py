@@ -15,6 +15,7 @@ from filters import (
     UrlFilter,
     features,
     judge,
+    registered_domains,
     text_licence,
 )
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, REJECTED, text_id, to_table
@@ -56,8 +57,10 @@ class Tagger:
         spoken = self.languages.columns(texts)
         measured = features(texts, words=self.words, languages=spoken["language"])
         urls = [row["uri"] if "://" in row["uri"] else None for row in rows]
+        hosts = self.urls.tag(pa.array(urls, pa.large_string())).host
         tagged = {
-            "host": self.urls.tag(pa.array(urls, pa.large_string())).host,
+            "host": hosts,
+            "domain": registered_domains(hosts),
             **spoken,
             "n_tokens": pa.array(
                 np.ceil(measured.column("n_bytes").to_numpy() / BYTES_PER_TOKEN).astype(np.int64)

@@ -11,6 +11,7 @@ import pytest
 from tests.inputs import html, small_sources, write_recipe
 
 VERBS = ["run", "submit", "status", "audit", "sql", "explain", "extract", "ocr", "mix run"]
+VERBS += ["tune", "diff"]
 
 
 def corpusmill(*arguments, **options):

@@ -20,8 +20,7 @@ from filters.language_codes import Label, parse_label, scripts_of
 from pipeline.languages import language_reasons
 from pipeline.plan import ingest_jobs
 from pipeline.recipe import load_recipe
-from pipeline.run import run
-from pipeline.schedule import Settings
+from pipeline.url_lists import url_lists
 from tests.inputs import write_recipe
 
 SAMPLES = {
@@ -302,11 +301,13 @@ def test_the_content_of_the_model_is_part_of_the_address(tmp_path, glot):
     assert job.address != addresses[0]
 
 
-def test_a_run_with_lines_and_thresholds(tmp_path):
+def test_a_shard_with_lines_and_thresholds(tmp_path):
     recipe = language_recipe(
         tmp_path, keep=["en", "deu_Latn"], min_score={"default": 0.2}, lines=True, check_script=True
     )
-    run(recipe, Settings(workers=1))
+    url_lists(recipe).write(recipe.run_folder)
+    (job,) = ingest_jobs(recipe)
+    job.run(job)
     with open_catalog(str(tmp_path / "run")) as catalog:
         kept = catalog.execute(
             "SELECT language, script, script_fits, round(language_share, 2), "

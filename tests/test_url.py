@@ -1,5 +1,6 @@
 """Hosts of URLs and block lists."""
 
+import json
 import pickle
 
 import pyarrow as pa
@@ -7,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
 from filters import UrlFilter, registered_domain, registered_domains
 from filters.hosts import canonical_host
 from filters.url import BLOCKED_EXTENSIONS, BLOCKED_WORDS, UrlList
+from pipeline.plan import ingest_jobs
 from pipeline.recipe import load_recipe
 from pipeline.url_lists import url_lists
-from tests.inputs import write_jsonl, write_recipe
+from tests.inputs import prose, write_jsonl, write_recipe
 
 NOTHING = {"words": (), "extensions": ()}
 
@@ -409,3 +412,26 @@ def test_pages_may_stand_in_the_recipe(tmp_path):
         "url:page",
         None,
     ]
+
+
+def test_records_are_rejected_with_kind_and_category(tmp_path):
+    write_ut1(tmp_path)
+    urls = ["http://x.one.com/", "http://www.news.co.uk/a", "http://ok.one.com/", "file.txt"]
+    rows = [{"text": prose(n), "url": url} for n, url in enumerate(urls)]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = {"uri_field": "url"}
+    sources = {"texts": {"reader": "jsonl", "paths": "texts.jsonl", "options": options}}
+    url = {"folders": ["ut1"], "allow": ["ok.one.com"]}
+    recipe = load_recipe(str(write_recipe(tmp_path, sources, url=url)))
+    url_lists(recipe).write(recipe.run_folder)
+    (job,) = ingest_jobs(recipe)
+    assert job.run(job).rejected == {"url:url:domain:adult": 1}
+    with open_catalog(recipe.run_folder) as catalog:
+        blocked = catalog.execute("SELECT uri, url_block FROM rejected").fetchall()
+        assert blocked == [("http://x.one.com/", "url:domain:adult")]
+        query = "SELECT host, domain FROM documents ORDER BY uri"
+        assert catalog.execute(query).fetchall() == [
+            (None, None),
+            ("ok.one.com", "one.com"),
+            ("www.news.co.uk", "news.co.uk"),
+        ]
