@@ -79,6 +79,7 @@ class Tuning:
     cut: float
     axis: Axis
     documents: int
+    without: int
     now: dict[str, int]
     after: dict[str, int]
     unexplained: int
@@ -125,6 +126,7 @@ def tune(root: str, question: Question, doc: str = "") -> Tuning:
             cut=cut,
             axis=axis,
             documents=documents,
+            without=_without(catalog, question),
             now=ask.row(f"SELECT {_SUMS} FROM rows WHERE status = 'kept'"),
             after=ask.row(f"SELECT {_SUMS} FROM rows WHERE {status} AND ({passes})"),
             unexplained=ask.row(
@@ -152,12 +154,7 @@ def rows_sql(question: Question) -> str:
     if question.present and not question.everywhere:
         applies = f"source IN ({', '.join(_text(name) for name in question.present)})"
     own = "fate = 'language:language_unsure'" if question.feature == "language_score" else "false"
-    return f"""WITH all_rows AS (
-  SELECT *, CASE WHEN coalesce(kept, true) THEN 'kept' ELSE 'dedup:' || dup_reason END AS fate
-  FROM documents
-  UNION ALL BY NAME
-  SELECT *, stage || ':' || reason AS fate FROM rejected WHERE stage <> 'dedup'
-), judged AS (
+    return f"""WITH {_ALL_ROWS}, judged AS (
   SELECT row_id, id, source, uri, coalesce(language, 'none') AS language, fate,
     coalesce(n_tokens, 0) AS tokens, CAST({column} AS DOUBLE) AS value, {applies} AS applies,
     CASE WHEN split_part(fate, ':', 1) IN ('kept', 'dedup', 'filter') OR {own}
@@ -177,6 +174,12 @@ SELECT row_id, source, uri, language, fate, tokens, value, applies, other,
 FROM judged"""
 
 
+_ALL_ROWS = """all_rows AS (
+  SELECT *, CASE WHEN coalesce(kept, true) THEN 'kept' ELSE 'dedup:' || dup_reason END AS fate
+  FROM documents
+  UNION ALL BY NAME
+  SELECT *, stage || ':' || reason AS fate FROM rejected WHERE stage <> 'dedup'
+)"""
 _SUMS = "count(*) AS documents, coalesce(sum(tokens), 0)::BIGINT AS tokens"
 
 
@@ -239,6 +242,15 @@ def _in_force(question: Question) -> str:
 
 def _sign(question: Question) -> str:
     return ">=" if question.side == "below" else "<="
+
+
+def _without(catalog: duckdb.DuckDBPyConnection, question: Question) -> int:
+    """Documents of the corpus without a value, which no cut drops."""
+    where = f" AND ({question.where})" if question.where else ""
+    return catalog.execute(
+        f"WITH {_ALL_ROWS} SELECT count(*) FROM all_rows "
+        f"WHERE fate = 'kept' AND {_name(question.feature)} IS NULL{where}"
+    ).fetchone()[0]
 
 
 def _quantiles(ask: _Asker) -> Answer:

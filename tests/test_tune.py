@@ -145,6 +145,14 @@ def test_features_without_a_threshold_are_cut_at_a_tenth(runs):
     assert scores.documents == found.documents
 
 
+def test_documents_without_a_value_are_told(runs):
+    root, recipe = runs[50]
+    found = asked(root, recipe, feature="record", where="stage = 'filter' OR source = 'web'")
+    assert found.without == 0
+    with pytest.raises(UserError, match="no document has a value of 'n_pages'"):
+        asked(root, recipe, feature="n_pages")
+
+
 def test_curves_end_at_all_and_at_nothing(runs):
     root, recipe = runs[50]
     for side in ("below", "above"):
