@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from filters.arrow import readonly
-from filters.hashset import spread
 from filters.jit import inner, kernel
 
 BUCKETS = 1 << 16
@@ -45,7 +44,7 @@ def make_table(parts: Iterable[tuple[np.ndarray, int]]) -> Table:
     hashes = np.empty(sum(len(part) for part, _ in parts), np.uint64)
     start = 0
     for part, _ in parts:
-        spread_all(readonly(part), hashes[start : start + len(part)])
+        mix_all(readonly(part), hashes[start : start + len(part)])
         start += len(part)
     if len(parts) > 1:
         hashes, first = np.unique(hashes, return_index=True)
@@ -66,9 +65,20 @@ def make_table(parts: Iterable[tuple[np.ndarray, int]]) -> Table:
 
 
 @kernel
-def spread_all(values, out):
+def mix_all(values, out):
     for i in range(len(values)):
-        out[i] = spread(values[i])
+        out[i] = mix(values[i])
+
+
+@inner
+def mix(value):
+    """The finaliser of splitmix64: a bijection whose upper bits depend on all bits of the value.
+
+    Files hold hashes so mixed, so it stands here and not with the hash sets, which may change.
+    """
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
 
 
 @inner
@@ -76,7 +86,7 @@ def look_up(table, value):
     """Code of a hash in a table, 0 if it is not there."""
     if len(table.middle) == 0:
         return 0
-    value = spread(value)
+    value = mix(value)
     bucket = np.int64(value >> np.uint64(48))
     first = np.int64(table.offsets[bucket])
     end = np.int64(table.offsets[bucket + 1])
