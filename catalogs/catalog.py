@@ -106,6 +106,15 @@ BOILERPLATE = {
 }
 
 
+FATE = (
+    "CASE WHEN coalesce(kept, true) THEN 'kept' WHEN dup_reason IS NOT NULL "
+    "THEN 'dedup:' || dup_reason ELSE 'boilerplate:' || cut_reason END"
+)
+"""What became of a row of the view ``documents``, as SQL."""
+LATER = "('dedup', 'boilerplate')"
+"""Stages whose rejected rows stand in the view ``documents`` as well, as SQL."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A documented column of a view."""

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from catalogs.catalog import attach_catalog
+from catalogs.catalog import FATE, LATER, attach_catalog
 from catalogs.ledger import Ledger
 
 SIDES = ("a", "b")
@@ -119,12 +119,12 @@ def same_code(roots: tuple[str, str]) -> bool:
 def _outcomes(side: str) -> str:
     return f"""
 SELECT row_id, id, source, coalesce(language, 'none') AS language, coalesce(n_tokens, 0) AS tokens,
-  CASE WHEN coalesce(kept, true) THEN 'kept' ELSE 'dedup:' || dup_reason END AS fate
+  {FATE} AS fate
 FROM {side}.documents
 UNION ALL BY NAME
 SELECT row_id, id, source, coalesce(language, 'none') AS language, coalesce(n_tokens, 0) AS tokens,
   stage || ':' || reason AS fate
-FROM {side}.rejected WHERE stage <> 'dedup'
+FROM {side}.rejected WHERE stage NOT IN {LATER}
 UNION ALL BY NAME
 SELECT row_id, NULL AS id, source, 'none' AS language, 0 AS tokens, 'quarantine:' || error AS fate
 FROM {side}.quarantine"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogs.catalog import open_catalog
+from catalogs.catalog import LATER, open_catalog
 
 ORIGIN = (
     *("source", "uri", "host", "container", "record", "offset", "length", "fetched_at"),
@@ -65,7 +65,7 @@ def _find(root: str, what: str, limit: int, match: str) -> list[Story]:
             stories.append(story)
         for row in rows(
             f"SELECT * FROM rejected WHERE ({match} OR id = $1) "
-            f"AND stage NOT IN ('dedup', 'boilerplate') LIMIT {limit}",
+            f"AND stage NOT IN {LATER} LIMIT {limit}",
             what,
         ):
             stories.append(Story(f"rejected at {row['stage']}: {row['reason']}", row))

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from catalogs.axis import Axis
-from catalogs.catalog import open_catalog
+from catalogs.catalog import FATE, LATER, open_catalog
 from catalogs.errors import UserError, nearest
 
 NUMBERS = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "REAL")
@@ -174,11 +174,11 @@ SELECT row_id, source, uri, language, fate, tokens, value, applies, other,
 FROM judged"""
 
 
-_ALL_ROWS = """all_rows AS (
-  SELECT *, CASE WHEN coalesce(kept, true) THEN 'kept' ELSE 'dedup:' || dup_reason END AS fate
+_ALL_ROWS = f"""all_rows AS (
+  SELECT *, {FATE} AS fate
   FROM documents
   UNION ALL BY NAME
-  SELECT *, stage || ':' || reason AS fate FROM rejected WHERE stage <> 'dedup'
+  SELECT *, stage || ':' || reason AS fate FROM rejected WHERE stage NOT IN {LATER}
 )"""
 _SUMS = "count(*) AS documents, coalesce(sum(tokens), 0)::BIGINT AS tokens"
 

@@ -48,7 +48,9 @@ def mill(folder, least):
         {"preset": "gopher_quality", "overrides": {"short_doc": least}},
         {"preset": "gopher_repetition", "overrides": dict.fromkeys(NGRAMS)},
     ]
-    path = write_recipe(folder, sources, dedup={"fuzzy": False}, filters=filters)
+    path = write_recipe(
+        folder, sources, dedup={"fuzzy": False}, boilerplate={"cut": False}, filters=filters
+    )
     loaded = load_recipe(str(path))
     run(loaded, Settings(workers=1))
     return str(folder / "run"), loaded
