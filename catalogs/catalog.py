@@ -258,6 +258,17 @@ def _define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, how: str) -> 
     if not rows:
         raise UserError(f"{ledger.root}: no committed shard here; is this a run folder?")
     _tables(connection, rows, how)
+    try:
+        _views(connection, ledger, rows)
+    except duckdb.BinderException as error:
+        reason = str(error).splitlines()[0].removeprefix("Binder Error: ")
+        raise UserError(
+            f"{ledger.root}: made by another version of corpusmill ({reason}); "
+            "run its recipe again, or ask with the version that made it"
+        ) from None
+
+
+def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row]) -> None:
     paths = {kind: [] for kind in (*_FILE_VIEWS, "attributes", "boilerplate")}
     for row in rows:
         for kind in paths.keys() & row.files.keys():

@@ -66,12 +66,18 @@ def _known(model: str, changed: float, where: str) -> frozenset[str]:
         raise UserError(f"{where}.model': {error}") from None
 
 
+@lru_cache(maxsize=2)
+def _loaded(model: str | None, checksum: str, chars: int | None) -> LanguageIdentifier:
+    """The model, kept for the next tasks of this process: large ones take seconds to load."""
+    return LanguageIdentifier(model, max_chars=chars)
+
+
 class LanguageTagger:
     """Columns of language and script for batches of texts."""
 
     def __init__(self, settings: dict[str, Any]):
         chars = settings["first_chars"] or None
-        self.identifier = LanguageIdentifier(settings["model"], max_chars=chars)
+        self.identifier = _loaded(settings["model"], settings["model_checksum"], chars)
         self.lines = settings["lines"]
 
     def columns(self, texts: pa.Array) -> dict[str, pa.Array]:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import pyarrow.parquet as pq
 import pytest
 
 from catalogs.catalog import open_catalog
@@ -196,3 +197,13 @@ def test_a_run_that_was_moved_is_the_same_run(runs, tmp_path):
     shutil.copytree(runs["a"], tmp_path / "copy")
     found = diff((runs["a"], str(tmp_path / "copy")), [])
     assert headline(found).startswith("Both runs keep the same texts")
+
+
+def test_a_run_of_another_version_is_told(runs, tmp_path):
+    shutil.copytree(runs["a"], tmp_path / "run")
+    for path in (tmp_path / "run" / "attributes").rglob("*.parquet"):
+        table = pq.read_table(path)
+        if "dup_jaccard" in table.column_names:
+            pq.write_table(table.drop_columns(["dup_jaccard"]), path)
+    with pytest.raises(UserError, match="made by another version"):
+        diff((runs["a"], str(tmp_path / "run")), [])
