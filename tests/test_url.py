@@ -2,7 +2,11 @@
 
 import json
 import pickle
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
+import publicsuffixlist
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -435,3 +439,27 @@ def test_records_are_rejected_with_kind_and_category(tmp_path):
             ("ok.one.com", "one.com"),
             ("www.news.co.uk", "news.co.uk"),
         ]
+
+
+def test_registered_domains_follow_the_vectors_of_the_list():
+    vectors = Path(publicsuffixlist.__file__).with_name("test_psl.txt").read_text("utf-8")
+    pairs = re.findall(r"^checkPublicSuffix\('([^']+)', '([^']+)'\)", vectors, re.MULTILINE)
+    assert len(pairs) > 50
+    for host, domain in pairs:
+        assert registered_domain(host.lower(), private=True) == domain.lower()
+
+
+labels = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9_-]{0,5}[a-zA-Z0-9])?", fullmatch=True)
+
+
+@given(
+    st.sampled_from(["http", "HTTPS", "ftp"]),
+    st.sampled_from(["", "user@", "user:pass@", "a@b:c@"]),
+    st.lists(labels, min_size=1, max_size=4),
+    st.sampled_from(["", ".", ":80", ":8080", ".:443"]),
+    st.sampled_from(["", "/", "/a@b:c/d", "?q=http://x.y/", "#f@g", "/p;r?x=1#y"]),
+)
+def test_hosts_are_those_of_the_standard_library(scheme, user, names, port, tail):
+    url = f"{scheme}://{user}{'.'.join(names)}{port}{tail}"
+    host = urlsplit(url).hostname.rstrip(".")
+    assert UrlFilter(**NOTHING).tag([url]).host.to_pylist() == [host]
