@@ -13,6 +13,7 @@ import typer
 
 from catalogs.errors import DamageError, UserError
 from corpusmill import (
+    dedup_commands,
     feature_commands,
     mix_commands,
     ocr_commands,
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 run_commands.register(app)
+dedup_commands.register(app)
 query_commands.register(app)
 tune_commands.register(app)
 parse_commands.register(app)

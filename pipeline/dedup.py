@@ -17,7 +17,30 @@ from pipeline.dedup_flow import LIMITS, File, Index, Limits, Made, Shard, Task, 
 from pipeline.dedup_rank import check_keep
 from pipeline.dedup_sign import check_columns, ids_name_texts
 
-__all__ = ["DedupConfig", "Index", "Limits", "check_keep", "dedup_files"]
+__all__ = ["DedupConfig", "Index", "Limits", "Local", "check_keep", "dedup_files"]
+
+
+class Local:
+    """Runs tasks in this process and sums their statistics, by step, in `totals`."""
+
+    def __init__(self, folder: str):
+        self.folder = folder
+        self.totals: dict[str, Counter] = {}
+
+    def run_step(self, tasks: list[Task]) -> list[Made]:
+        made = []
+        for task in tasks:
+            paths = {k: f"{self.folder}/{k}/{task.step}/{task.shard}" for k in task.outputs}
+            if task.step == "judge":
+                paths["attributes"] = f"{self.folder}/attributes/{task.shard}"
+            for path in paths.values():
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+            stats = task.run(**task.arguments, out=paths)
+            total = self.totals.setdefault(task.step, Counter())
+            for key, value in stats.items():
+                total[key] = max(total[key], value) if key == "largest" else total[key] + value
+            made.append(Made({kind: File(path) for kind, path in paths.items()}, stats))
+        return made
 
 
 def dedup_files(
@@ -44,23 +67,7 @@ def dedup_files(
     index : Index
         What a later run takes as `old`.
     """
-    totals: dict[str, Counter] = {}
-
-    def run_step(tasks: list[Task]) -> list[Made]:
-        made = []
-        for task in tasks:
-            paths = {kind: f"{out_dir}/{kind}/{task.step}/{task.shard}" for kind in task.outputs}
-            if task.step == "judge":
-                paths["attributes"] = f"{out_dir}/attributes/{task.shard}"
-            for path in paths.values():
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-            stats = task.run(**task.arguments, out=paths)
-            total = totals.setdefault(task.step, Counter())
-            for key, value in stats.items():
-                total[key] = max(total[key], value) if key == "largest" else total[key] + value
-            made.append(Made({kind: File(path) for kind, path in paths.items()}, stats))
-        return made
-
+    local = Local(out_dir)
     for path, times in Counter(map(os.path.abspath, documents_paths)).items():
         if times > 1:
             raise UserError(f"{path}: listed {times} times; list each input once")
@@ -73,8 +80,10 @@ def dedup_files(
     ]
     rows = sum(pq.read_metadata(path).num_rows for path in documents_paths)
     unique = all("row_id" in names for names in columns)
-    _, files = flow(shards, rows, config, list(old), run_step, limits, unique)
-    return {step: dict(counts) for step, counts in totals.items()}, Index(out_dir, files, rows)
+    _, files = flow(shards, rows, config, list(old), local.run_step, limits, unique)
+    return {step: dict(counts) for step, counts in local.totals.items()}, Index(
+        out_dir, files, rows
+    )
 
 
 def _names(paths: list[str]) -> list[str]:

@@ -57,8 +57,9 @@ def cluster(
         (count,) = one(connection, "SELECT count(*) FROM nodes")
         (edges,) = one(connection, "SELECT count(*) // 2 FROM links")
         found = _components(connection, count)
-        sizes = np.bincount(found) if count else np.zeros(0, int)
-        connection.register("labels", pa.table({"n": np.arange(count), "label_n": found}))
+        sizes = np.bincount(found, minlength=count)
+        linked = np.flatnonzero(sizes[found] > 1)  # a node may be claimed by none, and claim none
+        connection.register("labels", pa.table({"n": linked, "label_n": found[linked]}))
         copy(
             connection,
             """SELECT nodes.node, first.node AS label FROM nodes JOIN labels USING (n)
@@ -66,9 +67,9 @@ def cluster(
             out["clusters"],
         )
     return {
-        "documents": count,
+        "documents": len(linked),
         "edges": edges,
-        "clusters": int(np.count_nonzero(sizes)),
+        "clusters": int(np.count_nonzero(sizes > 1)),
         "largest": int(sizes.max(initial=0)),
     }
 

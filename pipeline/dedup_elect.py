@@ -29,13 +29,14 @@ INDEX = {
     "kept_id": "VARCHAR",
     "kept_row": "VARCHAR",
     "kept_run": "VARCHAR",
+    "jaccard": "DOUBLE",
 }
 GROUPED = {
     "label": "UUID",
     **ROW,
     "run": "SMALLINT",
     "shard": "INTEGER",
-    **{name: INDEX[name] for name in ("kept", "kept_id", "kept_row", "kept_run")},
+    **{name: INDEX[name] for name in ("kept", "kept_id", "kept_row", "kept_run", "jaccard")},
 }
 LINKED = {"label": "UUID", "a": "UUID", "b": "UUID", "jaccard": "DOUBLE"}
 ELECTED = {
@@ -50,6 +51,7 @@ ELECTED = {
     "kept": "BOOLEAN",
     "reason": "VARCHAR",
 }
+JUDGED = ("row_id", "id", *(name for name in ELECTED if name not in ("shard", "number")))
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,14 @@ def _all_rows(rows: Sequence[str], old: Sequence[OldRows]) -> str:
     parts = [
         f"""SELECT node, id, row_id, number, level, rank, 0::SMALLINT AS run,
             file_index::INTEGER AS shard, true AS kept, NULL::VARCHAR AS kept_id,
-            NULL::VARCHAR AS kept_row, NULL::VARCHAR AS kept_run FROM {files}"""
+            NULL::VARCHAR AS kept_row, NULL::VARCHAR AS kept_run, NULL::DOUBLE AS jaccard
+            FROM {files}"""
     ]
     for age, run in enumerate(old):
         level = age - len(old)
         parts.append(
             f"""SELECT node, id, row_id, 0::BIGINT, {level}::SMALLINT, ''::BLOB, {level}::SMALLINT,
-            0, kept, kept_id, kept_row, coalesce(kept_run, {literal(run.name)})
+            0, kept, kept_id, kept_row, coalesce(kept_run, {literal(run.name)}), jaccard
             FROM {scan(run.index, INDEX)}"""
         )
     return " UNION ALL ".join(parts)
@@ -175,7 +178,8 @@ def elect(
         connection.execute(
             f"""CREATE TEMP TABLE ranked AS
             SELECT *, row_number() OVER (PARTITION BY label ORDER BY {ORDER}) AS place,
-                row_number() OVER (PARTITION BY label, node ORDER BY {ORDER}) AS copy
+                row_number() OVER (PARTITION BY label, node ORDER BY {ORDER}) AS copy,
+                max(jaccard) OVER (PARTITION BY label, node) AS known
             FROM {scan(grouped, GROUPED)} WHERE {part_of("label", part, parts)}"""
         )
         if unique_rows:
@@ -198,7 +202,7 @@ def elect(
             f"""SELECT shard, number, least AS dup_cluster, size AS dup_count, dup_kept_id,
                 dup_kept_row, dup_kept_run,
                 CASE WHEN place = 1 THEN NULL WHEN node = kept_node THEN 1.0
-                    ELSE coalesce(direct, nearest) END AS dup_jaccard,
+                    ELSE coalesce(direct, known, nearest) END AS dup_jaccard,
                 place = 1 AS kept, CASE WHEN place > 1 THEN {reason} END AS reason
             FROM ranked JOIN heads USING (label)
             LEFT JOIN (SELECT label, a AS node, max(jaccard) AS nearest FROM links GROUP BY ALL)
@@ -234,7 +238,12 @@ def _refuse_repeated_rows(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def judge(
-    rows: str, elected: Sequence[str], shard: int, out: Mapping[str, str], memory: str = MEMORY
+    rows: str,
+    elected: Sequence[str],
+    shard: int,
+    out: Mapping[str, str],
+    row_ids: bool = True,
+    memory: str = MEMORY,
 ) -> dict[str, int]:
     """Write the attribute file of one documents shard: its rows, in its order, and their verdict.
 
@@ -246,7 +255,9 @@ def judge(
         ``attributes``: row_id, id and the columns of `ELECTED` but for shard and number. For a row
         without duplicates `dup_count` is 1, `kept` is true and the rest is null. `dup_jaccard` is
         the similarity to the kept document where the two were compared, else to the document in
-        the cluster that is nearest among those compared; 1 for a copy of the kept text.
+        the cluster that is nearest among those compared; 1 for a copy of the kept text. For a copy
+        of a text of an earlier run it is what that run found.
+        Without `row_ids`, row_id and dup_kept_row are left out.
         ``index``: what a later run needs to know, the columns `INDEX` sorted by node.
 
     Returns
@@ -265,15 +276,16 @@ def judge(
             LEFT JOIN (SELECT * FROM {scan(elected, ELECTED)} WHERE shard = {shard}) USING (number)
             """
         )
+        names = ", ".join(name for name in JUDGED if row_ids or "row" not in name)
         copy(
             connection,
-            "SELECT row_id, id, * EXCLUDE (row_id, id, node, number) FROM judged ORDER BY number",
+            f"SELECT {names} FROM judged ORDER BY number",
             out["attributes"],
         )
         copy(
             connection,
             """SELECT node, id, row_id, kept, dup_kept_id AS kept_id, dup_kept_row AS kept_row,
-                dup_kept_run AS kept_run
+                dup_kept_run AS kept_run, dup_jaccard AS jaccard
             FROM judged ORDER BY node, row_id, number""",
             out["index"],
         )

@@ -138,10 +138,12 @@ def flow(
     index : dict
         The files that `Index` takes.
     """
-    return _Flow(shards, rows, config, old, run_step, limits, unique_rows).run()
+    return Flow(shards, rows, config, old, run_step, limits, unique_rows).run()
 
 
-class _Flow:
+class Flow:
+    """The tasks of one deduplication; the arguments are those of `flow`."""
+
     def __init__(self, shards, rows, config, old, run_step, limits, unique_rows):
         self.shards, self.config, self.old = shards, config, old
         self.run_step, self.limits, self.unique_rows = run_step, limits, unique_rows
@@ -159,7 +161,7 @@ class _Flow:
             {"config": config},
         )
         links = self._link(bands, sets) if config.fuzzy else []
-        clusters = self._cluster(links) if config.fuzzy else []
+        clusters = self.cluster(links) if config.fuzzy else []
         old_rows = [list(index.files["index"]) for index in self.old]
         grouped = self._per_part(
             "group",
@@ -186,10 +188,10 @@ class _Flow:
         judged = self._per_shard(
             "judge",
             judge,
-            {},
+            {"row_ids": self.unique_rows},
             ("attributes", "index"),
             lambda at: {"rows": listed[at].files["rows"], "elected": verdicts},
-            {},
+            {"row_ids": self.unique_rows},
             numbered=True,
         )
         index = {"bands": bands, "sets": sets, "clusters": clusters}
@@ -255,7 +257,7 @@ class _Flow:
             {"config": config},
         )
 
-    def _cluster(self, links: list[Made]) -> list[File]:
+    def cluster(self, links: list[Made]) -> list[File]:
         """The files of clusters, in one process if the links are few."""
         old = [file for index in self.old for file in index.files["clusters"]]
         linked = _kind(links, "links")

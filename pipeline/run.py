@@ -64,7 +64,7 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
             yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
         )
         url_lists(recipe).write(root)
-        runner = _Runner(root, settings, progress)
+        runner = Runner(root, settings, progress)
         ingested = runner.step(jobs)
         judged = {row.shard: row for row in dedup(recipe, ingested, runner.step)}
         found = runner.step(boilerplate_jobs(recipe, ingested, judged))
@@ -96,7 +96,7 @@ def lock(root: str) -> Iterator[None]:
         yield
 
 
-class _Runner:
+class Runner:
     """Runs one step after another and keeps the plan of the whole run."""
 
     def __init__(self, root: str, settings: Settings, progress: Progress):
@@ -122,14 +122,15 @@ class _Runner:
         self.skipped += outcome.skipped
         return [outcome.rows[job.key] for job in jobs]
 
-    def finish(self) -> None:
+    def finish(self, catalogue: bool = True) -> None:
         """Drop what the plan does not name, write the catalogue, and declare the run complete."""
         known = {step: set(names) for step, names in self.plan.items()}
         rows = self.ledger.rows()
         extra = [row for row in rows if row.shard not in known.get(row.step, ())]
         self.ledger.retire(extra)
         self._sweep(row for row in rows if row.shard in known.get(row.step, ()))
-        save_catalog(self.root)
+        if catalogue:
+            save_catalog(self.root)
         save_plan(self.root, {"state": "complete", "shards": self.plan})
 
     def _sweep(self, rows) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
+import tempfile
 import uuid
 from datetime import UTC, datetime
 from itertools import combinations, pairwise
@@ -14,16 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xxhash
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from catalogs.errors import UserError
 from pipeline.components import forest, join, labels
-from pipeline.dedup import DedupConfig, Limits, dedup_files
+from pipeline.dedup import DedupConfig, Limits, Local, dedup_files
 from pipeline.dedup_candidates import deal
 from pipeline.dedup_cluster import cluster
+from pipeline.dedup_flow import File, Flow, Made, Shard, flow
 from pipeline.dedup_sign import sign_shard
-from pipeline.dedup_verify import verify
+from pipeline.dedup_verify import LINK, verify
 from pipeline.minhash import band_hashes
 from pipeline.shingles import shingle_sets
 
@@ -40,7 +43,7 @@ SCHEMA = pa.schema(
 )
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 slow_start = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -439,3 +442,160 @@ def test_a_wrong_keep_expression_names_itself_and_the_near_column(tmp_path):
     rows = rows_of(["a text"])
     with pytest.raises(UserError, match=r"dedup.keep.1.*fetchd_at desc.*fetched_at"):
         run(tmp_path, rows, keep=["n_bytes", "fetchd_at desc"])
+
+
+def snapshot(seed: int, texts: list[str], base: list[list[str]]) -> list[str]:
+    """New texts: copies and near copies of `texts`, bridges between families, and others."""
+    rng = random.Random(seed)
+    new = rng.sample(texts, 20)
+    for text in rng.sample([t for t in texts if len(t.split()) > 60], 60):
+        edited = text.split()
+        for place in rng.sample(range(len(edited)), rng.randint(1, 4)):
+            edited[place] = "edited"
+        new += [" ".join(edited), " ".join([*edited, "again"])]
+    new += [" ".join(a[:n] + b[n:]) for a, b in base for n in (50, 60, 70)]
+    return new + [" ".join(words(rng, 50)) for _ in range(30)]
+
+
+def bridges(seed: int) -> list[list[str]]:
+    """Pairs of texts that are no near duplicates, with room for one between them."""
+    pairs = []
+    for number in range(12):
+        shared = words(random.Random(1000 * seed + number), 144)
+        pairs.append([shared[:120], shared[24:]])
+    return pairs
+
+
+def test_a_snapshot_against_old_runs_is_judged_as_all_at_once_with_the_old_first(tmp_path):
+    pairs = bridges(1)
+    oldest = planted_corpus(1) + [" ".join(text) for pair in pairs for text in pair]
+    between = [[a[:-10], a[10:]] for a, _ in pairs]
+    older = snapshot(2, oldest, between) + [
+        " ".join(pair[0][12:] + pair[1][-12:]) for pair in pairs
+    ]
+    new = snapshot(3, oldest + older, between)
+    new += [" ".join(a[6:] + b[-18:]) for a, b in pairs]
+    texts = oldest + older + new
+    sizes = {"oldest": len(oldest), "older": len(older), "new": len(new)}
+    sources = [name for name, size in sizes.items() for _ in range(size)]
+    rows = rows_of(texts, source=sources)
+    settings = {"bands": 20, "rows": 5, "keep": ["n_bytes desc"]}
+
+    limits = shared_out(len(rows), 2)
+    runs, apart = [], {}
+    for name in sizes:
+        own = [row for row in rows if row["source"] == name]
+        paths = write_shards(tmp_path / name / "documents", own, 2)
+        _, index = dedup_files(
+            paths, str(tmp_path / name), DedupConfig(**settings), limits, tuple(runs)
+        )
+        shutil.rmtree(tmp_path / name / "documents")  # no later run reads a text of it
+        runs.append(index)
+        apart |= attributes(tmp_path / name)
+    together, _ = run(tmp_path / "all", rows, 3, priority=list(sizes), **settings)
+
+    old_ids = {row["id"] for row in rows if row["source"] != "new"}
+    for row in rows:
+        one, all_ = apart[row["row_id"]], together[row["row_id"]]
+        assert one["kept"] == all_["kept"], row["source"]
+        if row["source"] == "new":  # all that is known of its cluster was known
+            if row["id"] in old_ids and one["dup_jaccard"]:
+                assert all_["dup_jaccard"] >= 0.7
+                one["dup_jaccard"] = all_["dup_jaccard"]
+            assert one | {"dup_kept_run": None} == all_
+    outcome = [(row["source"], apart[row["row_id"]]) for row in rows]
+    found = {(source, verdict["dup_kept_run"]) for source, verdict in outcome}
+    assert {("new", str(tmp_path / name)) for name in ("oldest", "older")} < found
+    assert ("new", None) in found and any(v["kept"] for source, v in outcome if source == "new")
+    # a document of "older" hangs between two of "oldest" that are not alike: both stay
+    kept = {row["text"] for row in rows if apart[row["row_id"]]["kept"]}
+    assert all(" ".join(text) in kept for pair in pairs for text in pair)
+
+
+def test_an_earlier_source_never_goes_for_a_later_one(tmp_path):
+    base = words(random.Random(3), 300)
+    a, b, c = (" ".join(base[n : n + 200]) for n in (0, 22, 44))  # b is near both, a is not near c
+    settings = {"bands": 64, "rows": 4, "keep": ["n_bytes"]}
+    rows = rows_of([a, b, c], source=["books", "web", "books"])
+    found, _ = run(tmp_path / "books", rows, priority=["books"], **settings)
+    assert [found[f"{n:08d}"]["kept"] for n in range(3)] == [True, False, True]
+    found, _ = run(tmp_path / "web", rows, priority=["web", "books"], **settings)
+    assert [found[f"{n:08d}"]["kept"] for n in range(3)] == [False, True, False]
+    assert {found[f"{n:08d}"]["dup_kept_row"] for n in range(3)} == {"00000001"}
+
+
+@given(st.data())
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+def test_rounds_in_parts_give_the_clusters_of_one_process(data):
+    size = data.draw(st.integers(2, 40))
+    node = st.integers(0, size - 1)
+    pairs = data.draw(st.lists(st.tuples(node, node), max_size=60))
+    if data.draw(st.booleans()):
+        pairs += list(pairwise(range(size)))  # a long path
+    rng = random.Random(size)
+    names = [uuid.UUID(int=rng.getrandbits(128)) for _ in range(size)]
+    levels = data.draw(st.lists(st.integers(0, 2), min_size=size, max_size=size))
+    links = sorted({(names[a], names[b], levels[a], levels[b]) for a, b in pairs if a != b})
+    links = sorted({*links, *((b, a, m, n) for a, b, n, m in links)})
+    with tempfile.TemporaryDirectory() as folder:
+        columns = list(zip(*links, strict=True)) or [[]] * 4
+        ends = [pa.array([name.bytes for name in columns[n]], pa.uuid()) for n in (0, 1)]
+        similar = pa.array([1.0] * len(links))
+        steps = [pa.array(columns[n], pa.int16()) for n in (2, 3)]
+        table = pa.table([*ends, similar, *steps], list(LINK))
+        pq.write_table(table, f"{folder}/links")
+        cluster([f"{folder}/links"], [], {"clusters": f"{folder}/one"})
+        one = pq.read_table(f"{folder}/one").to_pylist()
+        config = DedupConfig(priority=["a", "b", "c"])
+        edges = {"edges": len(links) // 2}
+        made = [Made({"links": File(f"{folder}/links")}, edges)]
+        runner = Local(folder)
+        paths = Flow(
+            [], 0, config, [], runner.run_step, Limits(1024, len(links) // 2 + 1), True
+        ).cluster(made)
+        many = [row for file in paths for row in pq.read_table(file.path).to_pylist()]
+    assert {row["node"] for row in many} == {row["node"] for row in one}
+    assert groups_of(many) == groups_of(one)
+
+
+def groups_of(rows: list[dict]) -> set[frozenset]:
+    groups: dict = {}
+    for row in rows:
+        groups.setdefault(row["label"], set()).add(row["node"])
+    return {frozenset(group) for group in groups.values()}
+
+
+@pytest.mark.parametrize(
+    ("exact", "copies"), [("raw", 2), ("whitespace", 4), ("nfc_case", 7), ("none", 0)]
+)
+def test_exact_copies_under_each_normalisation(tmp_path, exact, copies):
+    texts = [
+        "Caf\u00e9 au lait",
+        "Caf\u00e9 au lait",
+        "Caf\u00e9\u3000au\n lait ",
+        " Caf\u00e9 au lait",
+    ]
+    texts += ["cafe\u0301 AU lait", "CAF\u00c9 AU LAIT", "CAFE\u0301 au\tlait", "cafe au lait"]
+    found, _ = run(tmp_path, rows_of(texts), shards=2, exact=exact, fuzzy=False)
+    counts = [found[f"{n:08d}"]["dup_count"] for n in range(8)]
+    assert counts.count(copies) == copies and counts[-1] == 1
+    reasons = {row["reason"] for row in found.values()}
+    assert reasons == ({None, "exact_duplicate"} if copies else {None})
+    assert sum(row["kept"] for row in found.values()) == 8 - max(0, copies - 1)
+
+
+def test_changed_preferences_sign_nothing_again(tmp_path):
+    (shard,) = write_shards(tmp_path / "documents", rows_of(planted_corpus()))
+    settings = [{}, {"keep": ["row_id"]}, {"jaccard": 0.9}, {"bands": 13}]
+    signed = []
+    for change in settings:
+        tasks: list = []
+
+        def run_step(step, tasks=tasks):
+            tasks.extend(step)
+            return [Made({kind: File("", f"{t.step}{kind}") for kind in t.outputs}) for t in step]
+
+        with contextlib.suppress(KeyError):  # of a statistic that this runner does not have
+            flow([Shard("a", File(shard, "sum"))], 1, DedupConfig(**change), [], run_step)
+        signed.append([(t.settings, t.inputs) for t in tasks if t.step == "sign"])
+    assert signed[0] == signed[1] == signed[2] != signed[3]
