@@ -216,7 +216,13 @@ def shingles_of(texts: pa.Array, config: DedupConfig) -> tuple[np.ndarray, np.nd
     if config.signatures == "native":
         return shingle_sets(texts, config.ngram, config.unit)
     sha1 = config.signatures == "datatrove_sha1"
-    return datatrove_minhash.shingles(texts, config.ngram, sha1)
+    try:
+        return datatrove_minhash.shingles(texts, config.ngram, sha1)
+    except ImportError:
+        raise UserError(
+            f"field 'dedup.signatures': {config.signatures} cuts words as spaCy does, which is not "
+            "installed: pip install spacy"
+        ) from None
 
 
 class _Signatures:

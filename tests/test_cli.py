@@ -10,8 +10,8 @@ import pytest
 
 from tests.inputs import html, small_sources, write_recipe
 
-VERBS = ["run", "submit", "status", "audit", "sql", "explain", "extract", "ocr", "mix run"]
-VERBS += ["tune", "diff"]
+VERBS = ["run", "submit", "status", "audit", "sql", "explain", "extract", "ocr", "features"]
+VERBS += ["dedup", "tune", "diff", "mix run"]
 
 
 def corpusmill(*arguments, **options):

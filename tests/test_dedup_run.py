@@ -1,0 +1,195 @@
+"""`corpusmill dedup` on any Parquet: verdicts by row, an index for later, and safe to kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import ray
+from typer.testing import CliRunner
+
+from catalogs import storage
+from catalogs.audit import audit
+from catalogs.errors import UserError
+from catalogs.ledger import Ledger
+from corpusmill.cli import app
+from pipeline.dedup import DedupConfig, Limits
+from pipeline.dedup_flow import File, Shard
+from pipeline.dedup_jobs import dedup_shards
+from pipeline.schedule import Settings, start_ray
+from tests.inputs import files_of
+from tests.test_dedup import planted_corpus, rows_of, words, write_shards
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    start_ray(Settings(workers=2))
+    yield
+    ray.shutdown()
+
+
+def write(path: Path, rows: list[tuple], **columns) -> Path:
+    ids, texts = zip(*rows, strict=True) if rows else ((), ())
+    table = {"id": list(ids), "text": pa.array(texts, pa.string()), **columns}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(table), path)
+    return path
+
+
+def dedup(*arguments) -> str:
+    result = CliRunner().invoke(app, ["dedup", *map(str, arguments)], catch_exceptions=True)
+    if isinstance(result.exception, UserError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def verdicts(out: Path) -> dict[str, list[dict]]:
+    folder = out / "attributes" / "dedup"
+    files = sorted(folder.rglob("*.parquet"))
+    return {str(f.relative_to(folder)): pq.read_table(f).to_pylist() for f in files}
+
+
+@pytest.fixture(scope="module")
+def snapshots(tmp_path_factory):
+    """Two folders of texts; the second holds copies and near copies of the first."""
+    folder, rng = tmp_path_factory.mktemp("snapshots"), random.Random(0)
+    texts = [words(rng, 60) for _ in range(60)]
+    old = [(f"old{n}", " ".join(text)) for n, text in enumerate(texts)]
+    near = [(f"near{n}", " ".join([*texts[n], "tail"])) for n in range(10)]
+    same = [(f"same{n}", " ".join(texts[n])) for n in range(20, 25)]
+    fresh = [(f"new{n}", " ".join(words(rng, 60))) for n in range(10)]
+    write(folder / "old" / "a.parquet", old[:30])
+    write(folder / "old" / "b" / "c.parquet", old[30:])
+    write(folder / "new" / "d.parquet", near + same + fresh)
+    return folder
+
+
+def test_files_are_judged_row_by_row_and_become_an_index(snapshots, tmp_path):
+    told = dedup(snapshots / "old", "--out", tmp_path / "old", "--workers", 2)
+    assert "0 of 60 rows go" in told
+    found = verdicts(tmp_path / "old")
+    assert list(found) == ["a.parquet", "b/c.parquet"]
+    assert [row["id"] for row in found["a.parquet"]] == [f"old{n}" for n in range(30)]
+    options = ["--out", tmp_path / "new", "--against", tmp_path / "old"]
+    dedup(snapshots / "new", *options)
+    (rows,) = verdicts(tmp_path / "new").values()
+    assert list(rows[0]) == [
+        "id", "dup_cluster", "dup_count", "dup_kept_id", "dup_kept_run", "dup_jaccard", "kept",
+        "reason",
+    ]  # fmt: skip
+    for row in rows:
+        kind = row["id"].rstrip("0123456789")
+        twin = row["id"].replace(kind, "old")
+        assert row["kept"] == (kind == "new")
+        assert row["dup_kept_id"] == (None if kind == "new" else twin)
+        assert row["dup_kept_run"] == (None if kind == "new" else str(tmp_path / "old"))
+        assert row["reason"] == {"near": "near_duplicate", "same": "exact_duplicate"}.get(kind)
+        assert row["dup_jaccard"] == {"near": pytest.approx(56 / 57), "same": 1.0}.get(kind)
+    assert "nothing to do" in dedup(snapshots / "new", *options)
+    assert not audit(str(tmp_path / "new")).problems
+
+
+def test_an_index_of_other_settings_is_refused(snapshots, tmp_path):
+    dedup(snapshots / "old", "--out", tmp_path / "old", "--rows", 4)
+    with pytest.raises(UserError, match=r"dedup.against'.*'dedup.rows: 4', this run has '8'"):
+        dedup(snapshots / "new", "--out", tmp_path / "new", "--against", tmp_path / "old")
+    with pytest.raises(UserError, match="not a run folder"):
+        dedup(snapshots / "new", "--out", tmp_path / "new", "--against", tmp_path)
+    plan = tmp_path / "old" / "plan.json"
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), "state": "incomplete"}))
+    with pytest.raises(UserError, match="not finished"):
+        dedup(snapshots / "new", "--out", tmp_path / "new", "--against", tmp_path / "old")
+
+
+def test_repeated_ids_are_told_and_each_row_is_judged_by_its_own_text(tmp_path):
+    rows = [("x", "one text of its own"), ("x", "and quite another one"), ("y", None), ("z", "")]
+    rows += [("x", "one text of its own")]
+    told = dedup(write(tmp_path / "in.parquet", rows), "--out", tmp_path / "out")
+    assert "1 ids name more than one row, such as 'x'" in told
+    (found,) = verdicts(tmp_path / "out").values()
+    assert [row["kept"] for row in found] == [True, True, True, False, False]
+
+
+def test_keep_orders_by_the_columns_there_are(tmp_path):
+    rows = [("a", "the same text"), ("b", "the same text"), ("c", "the same text")]
+    path = write(tmp_path / "in.parquet", rows, quality=[1, 3, None])
+    dedup(path, "--out", tmp_path / "quality", "--keep", "quality desc")
+    (found,) = verdicts(tmp_path / "quality").values()
+    assert {row["dup_kept_id"] for row in found} == {"b"}
+    other = write(tmp_path / "other.parquet", rows, quality=[1.5, 2.5, 3.5])
+    with pytest.raises(UserError, match=r"types DOUBLE in the one and BIGINT.*cast it"):
+        dedup(path, other, "--out", tmp_path / "both", "--keep", "quality desc")
+    with pytest.raises(UserError, match=r"in.parquet: field 'dedup.keep.0': 'qualty'.*quality"):
+        dedup(path, "--out", tmp_path / "both", "--keep", "qualty")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["none.parquet"], "none.parquet: no such file"),
+        (["*.nothing"], "no file matches"),
+        (["text.parquet", "--shingle", "0"], "'shingle': .*greater than or equal to 1, got 0"),
+        (["text.parquet", "--exact", "raw_"], "'raw', 'whitespace', 'nfc_case' or 'none'"),
+        (["text.parquet", "--scope", "source"], "text.parquet: field 'source': no such column"),
+        (["bare.parquet"], "bare.parquet: field 'text': no such column .it has id"),
+        (["null.parquet"], "null.parquet: field 'id': row 1 has none"),
+        (["notes.txt"], "notes.txt: cannot be read as Parquet"),
+    ],
+)
+def test_mistakes_are_one_line_that_names_the_file(tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "text.parquet", [("a", "b")])
+    write(tmp_path / "null.parquet", [("a", "b"), (None, "c")])
+    pq.write_table(pa.table({"id": ["a"]}), tmp_path / "bare.parquet")
+    (tmp_path / "notes.txt").write_text("no table")
+    with pytest.raises(UserError, match=message) as caught:
+        dedup(*options, "--out", "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_killed_at_any_step_the_output_is_the_same(tmp_path):
+    documents = write_shards(tmp_path / "documents", rows_of(planted_corpus()), 2)
+    shards = [
+        Shard(f"s{n}", File(path, storage.checksum(path))) for n, path in enumerate(documents)
+    ]
+    rng = random.Random(0)
+
+    def run_jobs(root: str, kill: bool):
+        def run(jobs):
+            done = []
+            for job in jobs:
+                if kill:
+                    child = os.fork()
+                    if child == 0:
+                        job.run(job)
+                        os._exit(0)
+                    time.sleep(rng.uniform(0, 0.08))
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
+                row = Ledger(root).committed(job.step, job.shard, job.address)
+                done.append(row or job.run(job))
+            return done
+
+        return run
+
+    trees = []
+    for name, kill, limits in (("whole", False, Limits()), ("killed", True, Limits(300))):
+        root = str(tmp_path / name)
+        dedup_shards(root, shards, 500, DedupConfig(), [], run_jobs(root, kill), limits)
+        trees.append(
+            {
+                k: v
+                for k, v in files_of(Path(root)).items()
+                if k.split("/")[0] not in ("ledger", "_tmp")
+            }
+        )
+    assert list(trees[0]) == list(trees[1]) and len(trees[0]) > 20
+    assert trees[0] == trees[1]
