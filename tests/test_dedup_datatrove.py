@@ -24,12 +24,13 @@ from pipeline import datatrove_minhash
 from pipeline.dedup import DedupConfig
 from tests.test_dedup import partition_by_cluster, rows_of, run, text_id
 
-WORDS = (
+PROSE = (
     "the Model's data, isn't it? (see e.g. p. 12) 3,141.59 don't U.S.A. well-known e-mail@x.org "
     "http://example.org/a?b=1 na\u00efve \u00c5ngstr\u00f6m cafe\u0301 Stra\u00dfe ДОМ 漢字 "
     "かな ٣٫٥ \u00bd — “quoted” ... a.m. $5.00 "
     "snake_case C++ and/or :-) 10km #tag don’t co-operate\u00ad X\u00b2"
-).split()
+)
+WORDS = PROSE.split()
 
 
 def theirs(folder, sha1: bool = False) -> MinhashDedupSignature:
