@@ -242,7 +242,9 @@ class _Signatures:
 
     def __enter__(self) -> _Signatures:
         if self.config.fuzzy:
-            self.band_file = pq.ParquetWriter(self.out["bands"], BANDS, compression="zstd")
+            self.band_file = pq.ParquetWriter(
+                self.out["bands"], BANDS, compression="none", use_dictionary=["band", "level"]
+            )
             self.set_file = pq.ParquetWriter(
                 self.out["sets"],
                 SETS,
