@@ -120,11 +120,16 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
         reasons = _tally(ledger.file(row.files["boilerplate"]), ["cut_reason"])
         rejected = {f"boilerplate:{key}": n for key, n in reasons.items() if key != "None"}
         kept = row.read - sum(rejected.values())
+    elif row.step == "repeats":
+        reasons = _tally(ledger.file(row.files["cuts"]), ["cut_reason"])
+        rejected = {key: n for key, n in reasons.items() if key.startswith("repeats:")}
+        kept = row.read - sum(rejected.values())
     elif row.step == "write":
         kept = _rows(ledger.file(row.files["corpus"]))
         result.totals["corpus"] += kept
         for key, count in rejected.items():
-            result.totals["cut" if key.startswith("boilerplate:") else "duplicates"] += count
+            stage = key.split(":", 1)[0]
+            result.totals["cut" if stage in ("boilerplate", "repeats") else "duplicates"] += count
     told = (row.kept, row.rejected, row.quarantined)
     if (kept, rejected, quarantined) != told:
         result.problems.append(

@@ -60,7 +60,7 @@ FUNNEL = {
     "rank": (pa.int32(), "order of the stages along the way of a record"),
     "stage": (
         pa.string(),
-        "read, url, extract, language, filter, dedup, boilerplate; quarantine; corpus",
+        "read, url, extract, language, filter, dedup, boilerplate, repeats; quarantine; corpus",
     ),
     "outcome": (pa.string(), "read, rejected, quarantined or kept"),
     "reason": (pa.string(), "reason of rejection or error of quarantine, else null"),
@@ -89,7 +89,7 @@ VIEW_DOCS = {
     "sources": "totals per source",
     "charsets": "how texts were decoded: declared and used encoding, and what decided",
 }
-STAGES = ("read", "url", "extract", "language", "filter", "dedup", "boilerplate")
+STAGES = ("read", "url", "extract", "language", "filter", "dedup", "boilerplate", "repeats")
 DEDUP = {
     "dup_cluster": "smallest id of the cluster of near copies, null if the document stands alone",
     "dup_count": "rows in the cluster, exact copies and this row included",
@@ -108,10 +108,11 @@ BOILERPLATE = {
 
 FATE = (
     "CASE WHEN coalesce(kept, true) THEN 'kept' WHEN dup_reason IS NOT NULL "
-    "THEN 'dedup:' || dup_reason ELSE 'boilerplate:' || cut_reason END"
+    "THEN 'dedup:' || dup_reason WHEN contains(cut_reason, ':') THEN cut_reason "
+    "ELSE 'boilerplate:' || cut_reason END"
 )
 """What became of a row of the view ``documents``, as SQL."""
-LATER = "('dedup', 'boilerplate')"
+LATER = "('dedup', 'boilerplate', 'repeats')"
 """Stages whose rejected rows stand in the view ``documents`` as well, as SQL."""
 
 
@@ -269,7 +270,7 @@ def _define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, how: str) -> 
 
 
 def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row]) -> None:
-    paths = {kind: [] for kind in (*_FILE_VIEWS, "attributes", "boilerplate")}
+    paths = {kind: [] for kind in (*_FILE_VIEWS, "attributes", "boilerplate", "cuts")}
     for row in rows:
         for kind in paths.keys() & row.files.keys():
             paths[kind].append(ledger.file(row.files[kind]))
@@ -283,9 +284,10 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
         "null::VARCHAR AS dup_reason "
         f"FROM {_scan(paths['documents'])}"
     )
+    cut = paths["cuts"] or paths["boilerplate"]  # the later step holds what the earlier found
     cuts = (
-        f"SELECT row_id, cut_spans, cut_reason FROM {_scan(paths['boilerplate'])}"
-        if paths["boilerplate"]
+        f"SELECT row_id, cut_spans, cut_reason FROM {_scan(cut)}"
+        if cut
         else 'SELECT null::VARCHAR AS row_id, null::STRUCT("start" INTEGER, "end" INTEGER, '
         "reason VARCHAR)[] AS cut_spans, null::VARCHAR AS cut_reason WHERE false"
     )
@@ -298,8 +300,9 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
     later = ", ".join((*DEDUP, *BOILERPLATE))
     connection.execute(
         f"CREATE VIEW rejected AS SELECT * FROM {_scan(paths['rejected'])} UNION ALL BY NAME "
-        "SELECT CASE WHEN dup_reason IS NULL THEN 'boilerplate' ELSE 'dedup' END AS stage, "
-        f"coalesce(dup_reason, cut_reason) AS reason, * EXCLUDE ({later}) "
+        "SELECT CASE WHEN dup_reason IS NOT NULL THEN 'dedup' WHEN contains(cut_reason, ':') "
+        "THEN split_part(cut_reason, ':', 1) ELSE 'boilerplate' END AS stage, "
+        f"coalesce(dup_reason, split_part(cut_reason, ':', -1)) AS reason, * EXCLUDE ({later}) "
         "FROM documents WHERE NOT kept"
     )
     connection.execute(f"CREATE VIEW quarantine AS SELECT * FROM {_scan(paths['quarantine'])}")

@@ -79,10 +79,16 @@ def _document_outcome(row: dict[str, Any]) -> str:
     if row["kept"] is None:
         return "passed the filters; not deduplicated yet"
     if row["kept"]:
-        lost = sum(span["end"] - span["start"] for span in row["cut_spans"] or ())
-        return "kept in corpus/" + (f", {lost:,} bytes of site boilerplate cut" if lost else "")
+        lost: dict[str, int] = {}
+        for span in row["cut_spans"] or ():
+            what = span["reason"].replace("_", " ")
+            lost[what] = lost.get(what, 0) + span["end"] - span["start"]
+        return "kept in corpus/" + "".join(
+            f", {size:,} bytes of {what} cut" for what, size in lost.items()
+        )
     if row["dup_reason"] is None:
-        return f"rejected at boilerplate: {row['cut_reason']}"
+        stage, _, reason = row["cut_reason"].rpartition(":")
+        return f"rejected at {stage or 'boilerplate'}: {reason}"
     near = f", Jaccard {row['dup_jaccard']:.2f}" if row["dup_jaccard"] else ""
     run = f" in the earlier run {row['dup_kept_run']}" if row["dup_kept_run"] else ""
     return f"dropped as {row['dup_reason']} of {row['dup_kept_id']}{run}{near}"

@@ -73,7 +73,9 @@ def show_funnel(root: str) -> None:
         if line["reason"]:
             reason = line["rank"], line["stage"], line["reason"]
             reasons[reason] = reasons.get(reason, 0) + line["records"]
-    columns = ["records", *STAGES, "quarantine", "corpus"]
+    # the search for repeats is not part of every run
+    stages = [s for s in STAGES if s != "repeats" or any(stage == s for _, stage in cells)]
+    columns = ["records", *stages, "quarantine", "corpus"]
     body = [[name, *(cells.get((name, c)) for c in columns)] for name in sources]
     body.append(["all", *(sum(row[at] or 0 for row in body) for at in range(1, len(columns) + 1))])
     for row, tokens in zip(body, [s["tokens"] for s in sources.values()], strict=False):

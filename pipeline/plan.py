@@ -121,11 +121,12 @@ def write_jobs(
     recipe: Recipe,
     ingested: list[Row],
     attributes: dict[str, Row],
-    boilerplate: dict[str, Row],
+    cuts: dict[str, Row],
 ) -> list[Job]:
     """One job per part of each source.
 
-    `attributes` maps each ingest shard to its dedup row, `boilerplate` some of them to theirs.
+    `attributes` maps each ingest shard to its dedup row, `cuts` some of them to the row that says
+    what is cut.
     """
     code = code_version(WRITE_CODE, ("pyarrow",))
     settings = recipe.write
@@ -139,8 +140,8 @@ def write_jobs(
                     row.files["documents"],
                     attributes[row.shard].files["attributes"],
                     *(
-                        [found.files["boilerplate"]]
-                        if (found := boilerplate.get(row.shard))
+                        [found.files.get("cuts") or found.files["boilerplate"]]
+                        if (found := cuts.get(row.shard))
                         else []
                     ),
                 ]

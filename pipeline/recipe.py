@@ -231,6 +231,31 @@ class Boilerplate(Strict):
     )
 
 
+class Lines(Strict):
+    """Lines or paragraphs that many documents share."""
+
+    unit: Literal["line", "paragraph"] = Field("line", description="what is counted")
+    documents: int = Field(10, ge=2, description="documents that a unit must stand in to be cut")
+    min_bytes: int = Field(20, ge=1, description="shorter units stay")
+    keep_first: bool = Field(True, description="the first of the documents keeps it")
+
+
+class Substring(Strict):
+    """Runs of bytes that two documents share."""
+
+    min_bytes: int = Field(400, ge=16, description="shorter runs stay")
+
+
+class Repeats(Strict):
+    """What documents of the whole corpus share is cut from all but one, in `corpus/`."""
+
+    lines: Lines | None = Field(None, description="cut lines or paragraphs; null: do not look")
+    substring: Substring | None = Field(None, description="cut runs of bytes; null: do not look")
+    min_bytes: int = Field(
+        300, ge=0, description="a text with fewer bytes left after a cut is rejected"
+    )
+
+
 class Write(Strict):
     """The clean shards."""
 
@@ -261,6 +286,7 @@ class Recipe(Strict):
     )
     dedup: DedupConfig = DedupConfig()
     boilerplate: Boilerplate = Boilerplate()
+    repeats: Repeats = Repeats()
     write: Write = Write()
     limits: Limits = Limits()
     remote: Remote = Remote()

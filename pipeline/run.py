@@ -1,4 +1,4 @@
-"""The runner: plan, ingest, dedup, boilerplate, write, catalogue. Running again is a no-op."""
+"""The runner: plan, ingest, dedup, boilerplate, repeats, write, catalogue; again is a no-op."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from pipeline.jobs import Job
 from pipeline.plan import boilerplate_jobs, ingest_jobs, write_jobs
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe
+from pipeline.repeats_jobs import find_repeats
 from pipeline.schedule import Settings, run_jobs
 from pipeline.url_lists import url_lists
 
@@ -69,7 +70,8 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
         judged = {row.shard: row for row in dedup(recipe, ingested, runner.step)}
         found = runner.step(boilerplate_jobs(recipe, ingested, judged))
         boilerplate = {row.shard: row for row in found}
-        written = runner.step(write_jobs(recipe, ingested, judged, boilerplate))
+        cuts = find_repeats(recipe, ingested, judged, boilerplate, runner.step)
+        written = runner.step(write_jobs(recipe, ingested, judged, cuts))
         _check_totals(ingested, written)
         runner.finish()
     return Summary(root, runner.done, runner.skipped, time.monotonic() - began)

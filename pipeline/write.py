@@ -28,8 +28,8 @@ CORPUS = pa.schema(
     [DOCUMENTS.field(name) for name in CORPUS_COLUMNS]
     + [
         field("dup_count", pa.int64(), "copies and near copies read, this one included"),
-        field("cut_bytes", pa.int64(), "bytes of site boilerplate cut from the text"),
-        field("text", pa.string(), "the text of the document without site boilerplate"),
+        field("cut_bytes", pa.int64(), "bytes of boilerplate and repeats cut from the text"),
+        field("text", pa.string(), "the text of the document without boilerplate and repeats"),
     ]
 )
 
@@ -96,7 +96,10 @@ def _reasons(verdicts: pa.RecordBatch, cuts: pa.RecordBatch | None = None) -> pa
     reasons = pc.if_else(verdicts["kept"], None, reasons)
     if cuts is None:
         return reasons
-    return pc.coalesce(reasons, pc.binary_join_element_wise("boilerplate", cuts["cut_reason"], ":"))
+    cut = cuts["cut_reason"]  # "stage:reason", the stage left out by the boilerplate step
+    staged = pc.binary_join_element_wise("boilerplate", cut, ":")
+    staged = pc.if_else(pc.match_substring(cut, ":"), cut, staged)
+    return pc.coalesce(reasons, staged)
 
 
 def _cut(table: pa.Table, spans: pa.Array | None = None) -> pa.Table:
