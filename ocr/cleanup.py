@@ -131,7 +131,7 @@ def _mark_headings(blocks: list[Block], body: float, pages: list[Layout | str]) 
         if not block.flows or not _reads_as_heading(block):
             continue
         rare = by_size[_half_points(block.size)] < _RARE_SIZE * chars or chars < _SHORT_TEXT
-        begins_text = after is not None and after.flows and not after.bold
+        begins_text = after is not None and not after.bold and (after.flows or after.text[0] == "|")
         if block.size >= _HEADING_SIZE * body:
             if rare:
                 large.append(block)

@@ -282,9 +282,34 @@ def _group_bands(bands: list[list[Line]], narrow: float) -> list[list[Line]]:
         else:
             if groups and gutters and len(groups[-1]) > 1:
                 groups.extend(_tail(groups.pop(), band, narrow))
-            groups.append([band])
+            ahead = _first_of_column(groups, own, band) if groups and not gutters else []
+            groups.append([*ahead, band])
             gutters = own
     return [[line for band in group for line in band] for group in groups]
+
+
+def _first_of_column(
+    groups: list[list[list[Line]]], gutters: list[Span], band: list[Line]
+) -> list[list[Line]]:
+    """Taken off the last group: bands right above that stand right of a gutter, where a column
+    begins higher than those before it."""
+    ahead: list[list[Line]] = []
+    below = band
+    while True:
+        last = groups[-1][-1]
+        left = min(line.x0 for line in last)
+        if not _near(last, below):
+            return ahead
+        if len(groups[-1]) == 1 or not any(left >= right - 1e-6 for _, right in gutters):
+            groups[-1].extend(ahead)  # they belong to what stands above
+            return []
+        ahead.insert(0, groups[-1].pop())
+        below = last
+
+
+def _near(above: list[Line], below: list[Line]) -> bool:
+    size = min(above[0].size, below[0].size)
+    return min(x.y0 for x in below) - max(x.y1 for x in above) < 0.8 * size
 
 
 def _free(gutters: list[Span], band: list[Line], narrow: float) -> list[Span]:

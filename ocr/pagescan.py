@@ -91,6 +91,11 @@ _PIECES = re.compile(r"[^\s\x02]+|\x02|[^\S\x02]+")
 _BOLD = re.compile(rb"(?i)bold|black|heavy|cmbx|medi\b|demi")
 _JUNK = re.compile("[\x00\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
 _LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627]\u0644")
+_RTL_RUN = re.compile(  # letters and marks; punctuation may stand at either end of a word
+    "[\u0591-\u05f2\u0610-\u061a\u0620-\u065f\u066e-\u06d3\u06d5-\u06ef\u06fa-\u06ff\u0710-\u08ff"
+    "\ufb1d-\ufd3d\ufd50-\ufdfc\ufe70-\ufefc]+"
+)
+_GRAPHEME = re.compile("(?s).[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]*")
 _MAP_SAMPLES = 256
 _GONE = "\ufdd0"  # a place in the character list that is no character any more
 _MAX_ACCENTS = 2000  # a page
@@ -144,7 +149,7 @@ def _words(text: str, styles: _Styles, text_page) -> Iterator[tuple[Word, _Style
             turn = 4 if upright and style.turn == 0 else style.turn
             letters = text[first : last + 1]
             if not letters.isascii():
-                letters = _mend_lam_alef(letters, first, styles)
+                letters = _mend_right_to_left(letters, first, styles)
             held = Word(letters, *box, style.size, style.bold, turn, glue, False), style
             glue = ""
     if held:
@@ -279,11 +284,25 @@ def _mend_accents(text: str, styles: _Styles, text_page) -> str:
     return "".join(chars)
 
 
-def _mend_lam_alef(text: str, first: int, styles: _Styles) -> str:
-    """PDFium turns a right-to-left line glyph by glyph, and with it the two letters of the
-    lam-alef ligature, which share one glyph box; they are turned back."""
-    for match in _LAM_ALEF.finditer(text):
-        i = match.start()
-        if styles.box(first + i) == styles.box(first + i + 1):
-            text = text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+def _mend_right_to_left(text: str, first: int, styles: _Styles) -> str:
+    """PDFium turns most right-to-left lines, glyph by glyph, and with them the two letters of the
+    lam-alef ligature, which share one glyph box: they are turned back.  Words that it left as they
+    were painted, from left to right, are turned here."""
+    for match in _RTL_RUN.finditer(text):
+        i, j = match.span()
+        painted = j - i > 1 and _centre(styles, first + i) < _centre(styles, first + j - 1)
+        letters = match.group()
+        if painted:
+            letters = "".join(_GRAPHEME.findall(letters)[::-1])
+        else:
+            for pair in _LAM_ALEF.finditer(letters):
+                k = pair.start()
+                if styles.box(first + i + k) == styles.box(first + i + k + 1):
+                    letters = letters[:k] + letters[k + 1] + letters[k] + letters[k + 2 :]
+        text = text[:i] + letters + text[j:]
     return text
+
+
+def _centre(styles: _Styles, i: int) -> float:
+    x0, _, x1, _ = styles.box(i)
+    return x0 + x1

@@ -5,9 +5,8 @@ from __future__ import annotations
 from statistics import median
 
 from ocr.layout import Layout, Line, Row, rows_of
-from ocr.paragraphs import join_lines
+from ocr.markdown_table import cell_text, is_number, markdown
 from ocr.rulings import Grid, grids, spans
-from ocr.tables import is_number, markdown
 
 _MAX_CELL = 300  # mean characters of a cell, above which a grid is a page frame
 _MIN_FILLED = 0.3  # share of a grid's cells that hold text
@@ -89,7 +88,7 @@ def _fill(
                 cells[left].append(line)
                 while (r, c) in first and first[r, c][1] == left:
                     wide[left], c = c, c + 1
-            texts = [_joined(cell) for cell in cells]
+            texts = [cell_text(cell) for cell in cells]
             spanning = [left for left, right in wide.items() if right > left]
             head = head and (not table or bool(spanning))
             if head:  # a head over several columns stands over each of them
@@ -129,11 +128,3 @@ def _band_rows(
         else:
             parted.append(list(row))
     return parted
-
-
-def _joined(lines: list[Line]) -> str:
-    """The text of one cell."""
-    text = ""
-    for row in rows_of(lines):
-        text = join_lines(text, row.text) if text else row.text
-    return text

@@ -1,4 +1,4 @@
-"""Tables without rules: rows whose cells stand in columns.  Tables of both kinds as Markdown."""
+"""Tables without rules: rows whose cells stand in columns."""
 
 from __future__ import annotations
 
@@ -8,32 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from ocr.characters import has_rtl
 from ocr.layout import Line, Row
+from ocr.markdown_table import cell_text, head_joined, is_number, markdown, without_sides
 from ocr.paragraphs import LABEL, ends_sentence, join_lines
 from ocr.rulings import Rule
-
-_SIDE = re.compile(r"(?:[$€£¥₹]|US\$|R\$|\(|RMB|EUR|USD)$"), re.compile(r"[%)]+$")
-
-
-def markdown(table: list[list[str]]) -> str:
-    """Rows of cells as a GitHub Markdown table, the first row its head; empty rows and columns
-    go.  Cells come as they stand on the page; where most are right to left, so are the columns."""
-    rows = [row for row in table if any(row)]
-    if not rows:
-        return ""
-    texts = [text for row in rows for text in row if text]
-    if 2 * sum(map(has_rtl, texts)) > len(texts):
-        rows = [row[::-1] for row in rows]
-    used = [c for c in range(len(rows[0])) if any(row[c] for row in rows)]
-    lines = ["| " + " | ".join(_escaped(row[c]) for c in used) + " |" for row in rows]
-    lines.insert(1, "|" + " --- |" * len(used))
-    return "\n".join(lines)
-
-
-def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
 
 _MAX_CELL = 120  # mean characters of a cell, above which it is prose
 _GAP = 2.6  # of the font size: white space between rows that ends a table
@@ -41,6 +19,7 @@ _LOOSE = 1.6  # of the usual row distance: the same
 _ALONE = 3  # rows of one cell in a row inside a table
 _ALIGNED = 0.6  # share of a column's cells that stand in line
 _HEAD_ROWS = 2
+_MOST_BRIDGED = 12  # lines of one row of a table
 _MATHS = re.compile("[=∑∏∫√∈∂∇⊆⊂→↦≡≈∀∃]")
 _LEADERS = re.compile(r"(?:\. ?){4,}|…{2,}|_{6,}")
 
@@ -79,9 +58,10 @@ def _stacks(above: list[Row], below: list[Row]) -> bool:
 
 def find_tables(rows: list[Row], across: list[Rule]) -> list[Found]:
     """Runs of rows whose cells stand in columns; `across`: horizontal rules of the page."""
-    several = [len(_cells(row)) > 1 for row in rows]
-    if sum(several) < 2:
+    if sum(len(row.cells) > 1 for row in rows) < 2:
         return []
+    rows, firsts = _bridged(rows)
+    several = [len(_cells(row)) > 1 for row in rows]
     found: list[Found] = []
     i, free = 0, 0
     while i < len(rows):
@@ -93,11 +73,71 @@ def find_tables(rows: list[Row], across: list[Rule]) -> list[Found]:
                 rows[begin - 1], rows[begin], columns
             ):
                 begin -= 1
-            if table := _aligned(rows[begin:end], i - begin, across):
-                found.append(Found(begin, end, table))
-                free = end
+            for table in _divided(rows, begin, end, i - begin, across):
+                found.append(Found(firsts[table.begin], firsts[table.end], table.text))
+                free = table.end
         i = max(end, i + 1)
     return found
+
+
+def _bridged(rows: list[Row]) -> tuple[list[Row], list[int]]:
+    """Rows that a cell in the middle of their height holds together (a one-line cell beside one of
+    two lines) made one; and where each begins among the given ones, their end last."""
+    groups: list[list[Row]] = []
+    for before, row in zip([None, *rows], rows, strict=False):
+        if before is not None and _holds(before, row):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    merged, firsts = [], [0]
+    for group in groups:
+        if 1 < len(group) <= _MOST_BRIDGED:
+            cells = sorted((c for row in group for c in row.cells), key=lambda c: (c.x0, c.mid))
+            merged.append(Row(cells))
+            firsts.append(firsts[-1] + len(group))
+        else:
+            merged += group
+            firsts += [firsts[-1] + i for i in range(1, len(group) + 1)]
+    return merged, firsts
+
+
+def _holds(above: Row, below: Row) -> bool:
+    """Does a cell stand beside both rows?"""
+    if len(above.cells) + len(below.cells) < 3 or above.cells[0].table or below.cells[0].table:
+        return False
+    return any(
+        min(a.mid + a.half, b.mid + b.half) > max(a.mid - a.half, b.mid - b.half)
+        and (a.x1 < b.x0 or b.x1 < a.x0)
+        for a in above.cells
+        for b in below.cells
+    )
+
+
+def _step(above: Row, below: Row) -> float:
+    """From the last line of a row to the first of the next, as if all were one line high."""
+    if len(above.cells) == 1 == len(below.cells):
+        return below.mid - above.mid
+    high = min(cell.y1 - cell.y0 for cell in below.cells)
+    return below.y0 - above.y1 + high
+
+
+def _divided(
+    rows: list[Row], begin: int, end: int, n_heads: int, across: list[Rule]
+) -> list[Found]:
+    """The table of these rows; where they are none together, those above and below the widest
+    white space."""
+    if end - begin - n_heads < 2:
+        return []
+    if table := _aligned(rows[begin:end], n_heads, across):
+        return [Found(begin, end, table)]
+    steps = [_step(a, b) for a, b in pairwise(rows[begin + n_heads : end])]
+    if len(steps) < 3 or max(steps) < 1.3 * median(steps):
+        return []
+    cut = begin + n_heads + steps.index(max(steps)) + 1
+    return [
+        *_divided(rows, begin, cut, n_heads, across),
+        *_divided(rows, cut, end, 0, across),
+    ]
 
 
 def _cells(row: Row) -> list[Line]:
@@ -113,7 +153,7 @@ def _run(rows: list[Row], several: list[bool], begin: int) -> int:
     steps: list[float] = []
     while i < len(rows):
         row, before = rows[i], rows[i - 1]
-        step, size = row.mid - before.mid, max(row.size, before.size, 1.0)
+        step, size = _step(before, row), max(row.size, before.size, 1.0)
         usual = median(steps) if len(steps) > 2 else 0.0
         if step < -0.3 * size or step > max(_GAP * size, _LOOSE * usual) or row.cells[0].table:
             break
@@ -121,6 +161,8 @@ def _run(rows: list[Row], several: list[bool], begin: int) -> int:
             end = i + 1
         elif i - end >= _ALONE or not _fits(row, rows[begin:end]):
             break
+        elif row.bold and not before.bold and usual and step > _LOOSE * usual:
+            break  # a heading below the table
         steps.append(step)
         i += 1
     while end < len(rows) and end < i and _continues(rows[end], rows[begin:end]):
@@ -189,17 +231,20 @@ def _aligned(rows: list[Row], n_heads: int, across: list[Rule]) -> str | None:
     em = max(median(row.size for row in rows), 1.0)
     goes_on = _wrapped(rows, across)
     for i, row in enumerate(rows):
-        texts = [""] * len(columns)
+        own: list[list[Line]] = [[] for _ in columns]
+        wide: list[tuple[int, int]] = []
         for cell in row.cells:
             left, right = _reach(cell, across, columns) if i < n_heads else (cell.x0, cell.x1)
             over = [c for c, (a, b) in enumerate(columns) if left < b and right > a]
             at = over[0] if over else max(0, bisect_right(lefts, cell.x0) - 1)
-            texts[at] = f"{texts[at]} {cell.text}" if texts[at] else cell.text
+            own[at].append(cell)
             if len(over) == 1:
                 members[at].append(cell)
-            elif len(table) < n_heads:  # a head over several columns stands over each of them
-                for c in over[1:]:
-                    texts[c] = cell.text
+            elif over and len(table) < n_heads:
+                wide.append((at, over[-1]))
+        texts = [cell_text(cells) for cells in own]
+        for first, last in wide:  # a head over several columns stands over each of them
+            texts[first : last + 1] = [texts[first]] * (last + 1 - first)
         above = table[-1] if len(table) > n_heads else None
         if above and (goes_on[i] or _rest(texts, above, rows[i - 1], row)):
             table[-1] = [
@@ -210,7 +255,7 @@ def _aligned(rows: list[Row], n_heads: int, across: list[Rule]) -> str | None:
             table.append(texts)
     if not _plausible(table[n_heads:], members, em):
         return None
-    return markdown(_head_joined(_without_sides(table)))
+    return markdown(head_joined(without_sides(table)))
 
 
 def _reach(cell: Line, across: list[Rule], columns: list[tuple[float, float]]):
@@ -227,7 +272,7 @@ def _reach(cell: Line, across: list[Rule], columns: list[tuple[float, float]]):
 def _wrapped(rows: list[Row], across: list[Rule]) -> list[bool]:
     """Which rows go on with the cells of the row above: where rules part some rows from others, or
     where rows of text stand in groups, nearer to each other than to the next group."""
-    steps = [b.mid - a.mid for a, b in pairwise(rows)]
+    steps = [_step(a, b) for a, b in pairwise(rows)]
     ruled = [
         any(above.mid < rule.at < row.mid and rule.covers(row.cells[0].x0) for rule in across)
         for above, row in pairwise(rows)
@@ -250,10 +295,6 @@ def _rest(texts: list[str], above: list[str], before: Row, row: Row) -> bool:
     if len(used) != 1 or used == [0] or not above[used[0]] or is_number(texts[used[0]]):
         return False
     return row.mid - before.mid < 1.45 * max(row.size, 1.0)
-
-
-def is_number(text: str) -> bool:
-    return bool(text) and sum(map(str.isdigit, text)) >= 0.5 * len(text.replace(" ", ""))
 
 
 def _plausible(table: list[list[str]], members: list[list[Line]], em: float) -> bool:
@@ -295,29 +336,3 @@ def _contents(rows: list[list[str]]) -> bool:
     """Titles with page numbers that only go up: a table of contents."""
     numbers = [int(row[-1]) for row in rows if row[-1].isdecimal()]
     return len(numbers) > 0.8 * len(rows) and numbers == sorted(numbers) and numbers[-1] > 9
-
-
-def _head_joined(table: list[list[str]]) -> list[list[str]]:
-    """A head that stands beside the column of its numbers, and not over it, goes to them."""
-    for c in range(len(table[0]) - 1):
-        left, right = ([row[i] for row in table] for i in (c, c + 1))
-        apart = not any(a and b for a, b in zip(left, right, strict=True))
-        if apart and any(right) and (not any(left[1:]) or not any(right[1:])):
-            for row in table:
-                row[c + 1], row[c] = row[c] or row[c + 1], ""
-    return table
-
-
-def _without_sides(table: list[list[str]]) -> list[list[str]]:
-    """Currency signs and opening brackets in a column of their own go to the next, percent signs
-    and closing brackets to the one before."""
-    table = [list(row) for row in table]
-    columns = len(table[0])
-    for c in range(columns):
-        texts = [row[c] for row in table if row[c]]
-        for sign, to in ((_SIDE[0], c + 1), (_SIDE[1], c - 1)):
-            if 0 <= to < columns and texts and all(sign.match(text) for text in texts):
-                for row in table:
-                    pair = (row[c], row[to]) if to > c else (row[to], row[c])
-                    row[to], row[c] = (" " if to > c else "").join(filter(None, pair)), ""
-    return table

@@ -89,6 +89,15 @@ def test_columns_are_read_down_whatever_the_order_of_painting():
     )
 
 
+def test_a_column_that_begins_higher_than_its_neighbour_stays_whole():
+    page = Page().text(200, 60, "A Title over Both", 18)
+    for i, line in enumerate(RIGHT):
+        page.text(320, 90 + 12 * i, line)
+    for i, line in enumerate(LEFT):
+        page.text(72, 102 + 12 * i, line)
+    assert read(page).text == f"# A Title over Both\n\n{' '.join(LEFT)}\n\n{' '.join(RIGHT)}"
+
+
 def test_headings_by_size_and_weight():
     page = Page().text(72, 80, "Of Mills and Rivers", 20).text(72, 120, "The First Year", 14)
     page.lines(72, 145, PROSE).text(72, 215, "A Dry Summer", 10, "F2").lines(72, 235, PROSE)

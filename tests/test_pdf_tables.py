@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from ocr import Line, PdfOptions, read_pdf
 from ocr.layout import lay_out
+from ocr.markdown_table import markdown
 from ocr.rulings import grids, horizontal, spans, vertical
-from ocr.tables import find_tables, markdown
+from ocr.tables import find_tables
 from tests.pdfs import Page, make
 
 PROSE = [
@@ -85,6 +86,33 @@ def test_cells_that_wrap_are_joined_where_rows_stand_apart():
         ["Second grade", "they grow faster than before but not by very much yet"],
         ["Third grade", "nothing is as it used to be and all of it grows fast"],
     ]
+
+
+def test_cells_in_the_middle_of_wrapped_ones_hold_a_row_together():
+    page, y = Page(), 100
+    for name, lines, price in [
+        ("A-1", ["a brass lamp that stands on the", "table and lights up all the room"], "1,200"),
+        ("B-22", ["a chair of oak from the valley", "which creaks when one sits down"], "49"),
+        ("C-3", ["a carpet"], "980"),
+    ]:
+        middle = y + 6 * (len(lines) - 1)
+        page.text(72, middle, name).lines(150, y, lines).text(400, middle, price)
+        y += 12 * len(lines) + 6
+    assert cells(read(page)) == [
+        ["A-1", "a brass lamp that stands on the table and lights up all the room", "1,200"],
+        ["B-22", "a chair of oak from the valley which creaks when one sits down", "49"],
+        ["C-3", "a carpet", "980"],
+    ]
+
+
+def test_a_table_is_told_from_the_next_by_white_space():
+    page = table(Page(), HARVEST, y=100)
+    page.text(72, 184, "Who worked at the mill", font="F2")
+    people = [["1999 to 2004", "the old miller and his brother"], ["2004 to 2011", "his daughter"]]
+    text = read(table(page, [*people, ["2012", "nobody at all"]], y=206, wide=120))
+    first, heading, second = text.split("\n\n")
+    assert (cells(first), cells(second)[:2]) == (HARVEST, people)
+    assert heading == "# Who worked at the mill"
 
 
 def ruled(page, rows, xs, ys, spanning=()):
