@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from pipeline.shingles import FNV_OFFSET, FNV_PRIME, LARGEST_HASH, WINDOW_BASE, mix
+from pipeline.shingles import FNV_OFFSET, FNV_PRIME, WINDOW_BASE, mix
 
 
 @njit(cache=True, nogil=True)
@@ -79,41 +79,48 @@ def find_fingerprints(data, offsets, width, window):
         np.empty(room, np.int64),
         np.empty(room, np.uint64),
     )
-    recent = np.empty(window, np.uint64)
+    longest = 0
+    for k in range(len(offsets) - 1):
+        longest = max(longest, offsets[k + 1] - offsets[k])
+    recent = np.empty(max(0, longest - width + 1), np.uint64)
     oldest = _power(width - 1)
     n = 0
     for k in range(len(offsets) - 1):
-        start, stop = offsets[k], offsets[k + 1]
-        if stop - start < width + window - 1:
+        start, count = offsets[k], offsets[k + 1] - offsets[k] - width + 1
+        if count < window:
             continue
-        value = np.uint64(0)
-        for i in range(start, start + width - 1):
-            value = value * WINDOW_BASE + np.uint64(data[i])
-        least, least_at, told = LARGEST_HASH, np.int64(-1), np.int64(-1)
-        for i in range(stop - start - width + 1):
-            value = value * WINDOW_BASE + np.uint64(data[start + i + width - 1])
-            hashed = mix(value)
-            value -= np.uint64(data[start + i]) * oldest
-            recent[i % window] = hashed
-            if hashed <= least:
-                least, least_at = hashed, i
-            elif least_at <= i - window:
-                least = LARGEST_HASH
-                for j in range(i - window + 1, i + 1):
-                    if recent[j % window] <= least:
-                        least, least_at = recent[j % window], j
-            if i >= window - 1 and least_at != told:
-                if n == room:
-                    room *= 2
-                    texts, places, hashes = (
-                        grown(texts, room),
-                        grown(places, room),
-                        grown(hashes, room),
-                    )
-                texts[n], places[n], hashes[n] = k, least_at, least
-                n += 1
-                told = least_at
+        _hash_windows(data[start : offsets[k + 1]], width, oldest, recent)
+        least_at = np.int64(-1)
+        for i in range(window - 1, count):
+            if least_at < i - window + 1:
+                least_at = i - window + 1
+                for j in range(i - window + 2, i + 1):
+                    if recent[j] <= recent[least_at]:
+                        least_at = j
+            elif recent[i] <= recent[least_at]:
+                least_at = i
+            else:
+                continue
+            if n == room:
+                room *= 2
+                texts, places, hashes = grown(texts, room), grown(places, room), grown(hashes, room)
+            texts[n], places[n], hashes[n] = k, least_at, recent[least_at]
+            n += 1
     return texts[:n], places[:n], hashes[:n]
+
+
+@njit(cache=True, nogil=True)
+def _hash_windows(data, width, oldest, out):
+    """Write the hash of each window of `width` bytes."""
+    value = np.uint64(0)
+    for i in range(width - 1):
+        value = value * WINDOW_BASE + np.uint64(data[i])
+    for i in range(len(data) - width + 1):
+        value = value * WINDOW_BASE + np.uint64(data[i + width - 1])
+        out[i] = value
+        value -= np.uint64(data[i]) * oldest
+    for i in range(len(data) - width + 1):
+        out[i] = mix(out[i])
 
 
 @njit(cache=True, nogil=True)

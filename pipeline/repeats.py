@@ -72,7 +72,7 @@ def find_units(
     shard: int = 0,
     memory: str = MEMORY,
 ) -> dict[str, int]:
-    """Write the units of one shard: (hash, home), each once, sorted.
+    """Write the units of one shard: (hash, home), sorted.
 
     Parameters
     ----------
@@ -98,9 +98,7 @@ def find_units(
             stats["rows"] += len(batch.homes)
             stats["bytes"] += int(batch.offsets[-1] - batch.offsets[0])
     with session(out["units"], memory) as connection:
-        units = copy(
-            connection, f"SELECT DISTINCT * FROM {scan([loose], UNITS)} ORDER BY ALL", out["units"]
-        )
+        units = copy(connection, f"SELECT * FROM {scan([loose], UNITS)} ORDER BY ALL", out["units"])
     os.unlink(loose)
     return {**stats, "units": units}
 
@@ -123,12 +121,13 @@ def count_units(
     mine = f"hash BETWEEN {low} AND {high}"
     files = scan(units, UNITS, ["file_index"])
     first = "min(home)" if keep_first else "0::UBIGINT"
+    many = f"AND count(DISTINCT home) >= {documents}" if documents > 2 else ""
     with session(out["repeated"], memory) as connection:
         rows = copy(
             connection,
             f"""SELECT DISTINCT file_index::INTEGER AS shard, hash, first FROM {files} JOIN (
                 SELECT hash, {first} AS first FROM {files} WHERE {mine}
-                GROUP BY hash HAVING min(home) < max(home) AND count(DISTINCT home) >= {documents}
+                GROUP BY hash HAVING min(home) < max(home) {many}
             ) USING (hash) WHERE {mine} ORDER BY ALL""",
             out["repeated"],
         )
@@ -222,7 +221,9 @@ def _spans(
     known, first = repeated
     if not len(known):
         return (np.zeros(0, np.int64),) * 3
-    at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    order = np.argsort(hashes)  # neighbours are looked up much faster
+    at = np.empty(len(hashes), np.int64)
+    at[order] = np.minimum(np.searchsorted(known, hashes[order]), len(known) - 1)
     goes = (known[at] == hashes) & (first[at] != batch.homes[texts])
     if how == "window":
         return join_windows(batch.data, batch.offsets, texts[goes], places[goes], size)

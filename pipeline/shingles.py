@@ -37,7 +37,6 @@ MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 SHIFT = np.uint64(33)
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
-LARGEST_HASH = np.uint64((1 << 64) - 1)
 
 DIACRITICS = range(0x300, 0x370)
 SELECTORS = (range(0xFE00, 0xFE10), range(0xE0001, 0xE0080), range(0xE0100, 0xE01F0))

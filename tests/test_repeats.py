@@ -88,7 +88,7 @@ def brute_force(texts: list[str], size: int) -> dict[str, set[int]]:
 pieces = st.lists(st.sampled_from(["aaaa", "abab", "the ", "cat", "é", "漢字", "\n", "xyz1"]))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(pieces.map("".join), min_size=1, max_size=8, unique=True), st.integers(4, 12))
 def test_every_byte_of_a_repeated_span_goes_and_no_other(texts, size):
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +132,7 @@ def test_a_text_that_repeats_only_itself_stays_whole(tmp_path):
 def test_an_earlier_source_keeps_its_passage(tmp_path):
     passage = "this is the passage that both of the documents hold " * 3
     texts = [f"{passage}{n} and some words of its own" for n in range(6)]
-    for first in range(6):
+    for first in (0, 5):
         sources = ["web"] * 6
         sources[first] = "books"
         folder = tmp_path / str(first)
