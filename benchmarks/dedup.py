@@ -5,9 +5,10 @@
     python benchmarks/dedup.py --megabytes 500 --no-datatrove
 
 Pairs of known similarity are planted: random sequences of the corpus' own words, and copies with
-words replaced. Prints documents/s and MB/s (CPU time) per step, peak memory, recall per similarity
-beside theory, and precision: the share of clustered documents that have a neighbour in their
-cluster whose word 5-gram sets reach a Jaccard similarity of 0.7. datatrove's tokenizer needs spaCy.
+words replaced. With datatrove's own signatures, clusters are compared one by one. Prints
+documents/s and MB/s (CPU time) per step, peak memory, recall per similarity beside theory, and
+precision: the share of clustered documents that have a neighbour in their cluster whose word 5-gram
+sets reach a Jaccard similarity of 0.7. datatrove's tokenizer needs spaCy.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from pipeline import dedup
-from pipeline.dedup_config import DedupConfig
-from pipeline.minhash import band_hashes, expected_recall
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pipeline.dedup import DedupConfig, Local
+from pipeline.dedup_flow import File, Shard, flow
+from pipeline.dedup_sign import sign_shard
+from pipeline.minhash import expected_recall
 from pipeline.shingles import shingle_sets
 
 SIMILARITIES = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
@@ -88,29 +92,31 @@ def write_corpus(texts: list[str], path: str) -> list[str]:
     return texts
 
 
-def run_ours(documents: str, folder: str, jaccard: float | None) -> tuple[dict, list[str | None]]:
+class Timed(Local):
+    """Runs tasks in this process; CPU seconds by step in `seconds`."""
+
+    def __init__(self, folder: str):
+        super().__init__(folder)
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def run_step(self, tasks):
+        start = time.process_time()
+        try:
+            return super().run_step(tasks)
+        finally:
+            self.seconds[tasks[0].step] += time.process_time() - start
+
+
+def run_ours(documents: str, folder: str, settings: dict) -> tuple[dict, list[str | None]]:
     """Seconds of each step, and the cluster of each document or None."""
-    config = DedupConfig(keep=["n_bytes desc"], jaccard=jaccard)
-    band_hashes(pa.array(["warm up"]))
-    shingle_sets(pa.array(["warm up"]))
-    seconds: dict[str, float] = defaultdict(float)
-
-    def timed(step):
-        def run(*arguments, **options):
-            start = time.process_time()
-            try:
-                return step(*arguments, **options)
-            finally:
-                seconds[step.__name__] += time.process_time() - start
-
-        run.__name__ = step.__name__
-        return run
-
-    for name in ("sign_shard", "candidates", "verify", "cluster", "elect", "judge_shard"):
-        setattr(dedup, name, timed(getattr(dedup, name)))
-    dedup.dedup_files([documents], folder, config)
-    attributes = pq.read_table(f"{folder}/attributes/{Path(documents).name}")
-    return dict(seconds), attributes["dup_cluster"].to_pylist()
+    config = DedupConfig(keep=["n_bytes desc"], **settings)
+    warm = {kind: f"{folder}/warm-{kind}" for kind in ("keys", "bands", "sets")}
+    write_corpus(["warm up of the kernels, which takes é some words"], f"{folder}/warm.parquet")
+    sign_shard(f"{folder}/warm.parquet", warm, config)
+    local, rows = Timed(folder), pq.read_metadata(documents).num_rows
+    judged, _ = flow([Shard("documents", File(documents))], rows, config, [], local.run_step)
+    attributes = pq.read_table(judged[0].files["attributes"].path)
+    return dict(local.seconds), attributes["dup_cluster"].to_pylist()
 
 
 def run_datatrove(documents: str, folder: str, _: None = None) -> tuple[dict, list[str | None]]:
@@ -190,6 +196,15 @@ def precision(sets: list[np.ndarray], clusters: list[str | None]) -> float:
     return near / total if total else float("nan")
 
 
+def clusters_of(labels: list[str | None]) -> set[frozenset[int]]:
+    """Groups of places with equal labels."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place, label in enumerate(labels):
+        if label is not None:
+            groups[label].append(place)
+    return {frozenset(group) for group in groups.values()}
+
+
 def _jaccard(left: np.ndarray, right: np.ndarray) -> float:
     shared = len(np.intersect1d(left, right, assume_unique=True))
     return shared / max(1, len(left) + len(right) - shared)
@@ -211,10 +226,12 @@ def main() -> None:
         documents = f"{folder}/documents.parquet"
         texts = write_corpus([*texts, *(text for pair in pairs for text in pair)], documents)
         runs = {
-            "corpusmill": in_child(run_ours, documents, NEAR),
-            "corpusmill, bands alone": in_child(run_ours, documents, None),
+            "corpusmill": in_child(run_ours, documents, {"jaccard": NEAR}),
+            "corpusmill, bands alone": in_child(run_ours, documents, {"jaccard": None}),
         }
         if not options.no_datatrove:
+            alike = {"jaccard": None, "signatures": "datatrove"}
+            runs["corpusmill as datatrove"] = in_child(run_ours, documents, alike)
             runs["datatrove"] = in_child(run_datatrove, documents)
     report = summarise(texts, pairs, runs)
     if options.json:
@@ -253,8 +270,13 @@ def summarise(texts: list[str], pairs: list[tuple[str, str]], runs: dict) -> dic
         print(f"{'':4}peak memory {peak:,.0f} MB, precision {right:.4f}\n")
         report[name] = {"seconds": seconds, "peak_mb": peak, "precision": right, "recall": {}}
     if "datatrove" in runs:
-        ours, theirs = (sum(runs[name][0].values()) for name in ("corpusmill", "datatrove"))
-        print(f"datatrove / corpusmill, whole: {theirs / ours:.1f} x\n")
+        theirs = sum(runs["datatrove"][0].values())
+        for name in ("corpusmill", "corpusmill as datatrove"):
+            print(f"datatrove / {name}, whole: {theirs / sum(runs[name][0].values()):.1f} x")
+        ours, other = (clusters_of(runs[n][1]) for n in ("corpusmill as datatrove", "datatrove"))
+        print(f"clusters of datatrove that are found alike: {len(ours & other)} of {len(other)}")
+        print(f"clusters found that datatrove has not: {len(ours - other)}\n")
+        report["clusters alike"] = [len(ours & other), len(other), len(ours - other)]
 
     print(f"{'Jaccard':>8}{'theory':>9}{'s.e.':>7}" + "".join(f"{name:>26}" for name in runs))
     for number, similarity in enumerate(SIMILARITIES):
