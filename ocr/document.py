@@ -31,6 +31,7 @@ class _Page:
     number: int
     route: str = "failed"
     rule: str = ""
+    probability: float | None = None
     content: Layout | str = ""
     layer: Layout | None = None
     scale: float = 1.0
@@ -148,6 +149,7 @@ def _look(doc: pdfium.PdfDocument, index: int, options: PdfOptions) -> _Page:
         page.shape = scan.width, scan.height
         page.hidden = " ".join(word.text for word in scan.hidden)[:_MAX_HIDDEN]
         page.route, page.rule = decision.route, decision.rule
+        page.probability = decision.probability
         if scan.cut:
             page.error = f"cut after {options.max_page_chars} characters"
         if decision.route == "text":
@@ -235,6 +237,8 @@ def _take(page: _Page, reading: Reading) -> None:
         layer = _letters(page.layer)
         if layer and layer >= 0.9 * _letters(page.content):
             page.route, page.content, page.confidence = "text", page.layer, None
+    if page.rule == "model" and _letters(page.content) < 0.5 * _letters(page.layer):
+        page.route, page.content, page.confidence = "text", page.layer, None  # OCR saw less
     if page.route == "ocr" and not _letters(page.content):
         page.route = "blank"
 
@@ -275,6 +279,7 @@ def _report(page: _Page, start: int, end: int) -> PageResult:
         number=page.number,
         route=page.route,
         rule=page.rule,
+        probability=page.probability,
         chars=max(0, end - start),
         confidence=page.confidence,
         engine=page.engine,

@@ -90,6 +90,7 @@ _HYPHEN = "\x02"  # stands in PDFium's character list for a line-end hyphen it t
 _PIECES = re.compile(r"[^\s\x02]+|\x02|[^\S\x02]+")
 _BOLD = re.compile(rb"(?i)bold|black|heavy|cmbx|medi\b|demi")
 _JUNK = re.compile("[\x00\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
+_OTHER_LETTER = re.compile(r"[^\W\d_\u0000-\u024f]")
 _LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627]\u0644")
 _RTL_RUN = re.compile(  # letters and marks; punctuation may stand at either end of a word
     "[\u0591-\u05f2\u0610-\u061a\u0620-\u065f\u066e-\u06d3\u06d5-\u06ef\u06fa-\u06ff\u0710-\u08ff"
@@ -181,6 +182,7 @@ def _features(text: str, words: list[Word], hidden: list[Word], drawn: Drawn, te
         alnum=sum(map(str.isalnum, visible)),
         junk=junk,
         hidden_chars=sum(len(word.text) for word in hidden),
+        other_letters=0 if visible.isascii() else len(_OTHER_LETTER.findall(visible)),
         map_errors=errors / max(1, len(sampled)),
         latin_words=latin,
         stop_share=stop_share,

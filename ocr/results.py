@@ -59,6 +59,7 @@ class PdfOptions:
 class PageResult:
     """One page.  `start` is where its text begins in the document's text (characters).
 
+    `probability`: the router model's, that the page needs OCR; None where it does not judge.
     A page that the first engine failed on and the fallback read carries the fallback's name in
     `engine` and the first one's reason in `error`; tokens, cost and tries are the first one's.
     """
@@ -66,6 +67,7 @@ class PageResult:
     number: int
     route: Route
     rule: str
+    probability: float | None = None
     chars: int = 0
     confidence: float | None = None
     engine: str = ""

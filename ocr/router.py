@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from ocr.router_model import probability
 from ocr.stopwords import COMMON_PAIRS, STOP_WORDS
 
 
@@ -30,6 +31,7 @@ class RouterThresholds:
     min_usual_pairs: float = 0.40  # share of common letter pairs, below: not a language …
     max_stop_share: float = 0.15  # … unless this many of its words are known stop words
     full_page_cover: float = 0.60  # picture cover from which a page is an image of a page
+    min_ocr_probability: float = 0.95  # of the trained model, from which it overrules good rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class PageFeatures:
 
     alnum, junk, chars: counts over visible characters; hidden_chars: over invisible ones.
     map_errors: share of (sampled) characters without a usable Unicode map.
+    other_letters: visible letters of scripts other than Latin.
     latin_words, stop_share, usual_pairs: over the longer of visible and hidden text.
     covered_share: text objects painted before an opaque image as large as the page.
     image_cover: share of the page's area under bitmap images.
@@ -48,6 +51,7 @@ class PageFeatures:
     alnum: int = 0
     junk: int = 0
     hidden_chars: int = 0
+    other_letters: int = 0
     map_errors: float = 0.0
     latin_words: int = 0
     stop_share: float = 0.0
@@ -61,33 +65,36 @@ class PageFeatures:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """route "text" | "ocr" | "blank", and the rule that said so."""
+    """route "text" | "ocr" | "blank", the rule that said so, and what the trained model thinks:
+    the probability that the page needs OCR, None where it does not judge."""
 
     route: Literal["text", "ocr", "blank"]
     rule: str
+    probability: float | None = None
 
     @property
     def usable_layer(self) -> bool:
         """Could the text layer stand in for OCR (it is short or old, but not garbled)?"""
-        return self.rule in ("no_text_but_drawn", "old_ocr_layer", "text_under_picture")
+        return self.rule in ("no_text_but_drawn", "old_ocr_layer", "text_under_picture", "model")
 
 
 _LATIN_WORD = re.compile(r"[^\W\d_]+")
 _PAIR_WORDS = 300
+OTHER_SCRIPTS = 0.3  # share of the letters from which a page is not judged by the model
 _SHORTEST = 3  # letters: codes and labels of one or two are words of no language
 
 
 def read_as_language(text: str) -> tuple[int, float, float]:
     """(number of Latin-script words of three letters and more, share of all Latin words that are
-    stop words of a common language, share of the longer words' letter pairs that are common ones in
-    European languages)."""
+    stop words of a common language and no single letters, share of the longer words' letter pairs
+    that are common ones in European languages)."""
     words = [w for w in _LATIN_WORD.findall(text.lower()) if w[0] < "\u0250"]
     if not words:
         return 0, 0.0, 0.0
     longer = [w for w in words if len(w) >= _SHORTEST]
     plain = (_plain(w) for w in longer[:_PAIR_WORDS])
     pairs = [w[i : i + 2] for w in plain for i in range(len(w) - 1)]
-    stops = sum(w in STOP_WORDS for w in words) / len(words)
+    stops = sum(len(w) > 1 and w in STOP_WORDS for w in words) / len(words)
     return len(longer), stops, sum(p in COMMON_PAIRS for p in pairs) / max(1, len(pairs))
 
 
@@ -99,7 +106,24 @@ def _plain(word: str) -> str:
 
 
 def route(f: PageFeatures, t: RouterThresholds) -> Decision:
-    """The first rule that holds decides."""
+    """The first rule that holds decides; where it leaves the page on its text layer, the model may
+    still send it to OCR."""
+    decision = _by_rules(f, t)
+    if f.alnum < t.min_alnum or f.other_letters > OTHER_SCRIPTS * f.alnum:
+        return decision  # the model was trained on Latin script
+    p = probability(f)
+    if decision.route == "text" and overrules(f, t, p):
+        return Decision("ocr", "model", p)
+    return replace(decision, probability=p)
+
+
+def overrules(f: PageFeatures, t: RouterThresholds, p: float) -> bool:
+    """Is the model sure enough, and does no language speak against it?"""
+    speaks = f.stop_share >= t.max_stop_share and f.image_cover <= t.full_page_cover
+    return p >= t.min_ocr_probability and not speaks
+
+
+def _by_rules(f: PageFeatures, t: RouterThresholds) -> Decision:
     drawn = f.image_cover >= t.min_image_cover or f.paths >= t.min_paths
     if f.alnum < t.min_alnum:
         if f.image_cover > t.full_page_cover and f.hidden_chars:

@@ -31,6 +31,18 @@ _WORDS = {
         "dengan pada ini itu dari și în la cu pe nu az egy és hogy nem ja ei oli että se và của "
         "là có cho các được không"
     ),
+    "Polish, Czech, Croatian, Lithuanian, Latvian, Estonian: more of them": (
+        "przez dla jak oraz lub ich jego być tym tego jsou jako které která nebo aby byl ima su "
+        "kao koji kako ili ir kad yra bei kaip iš un ir par kas ar no tas see ning oma või kui"
+    ),
+    "Welsh, Irish, Basque, Albanian, Icelandic, Afrikaans": (
+        "yn yr ac ei eu mae ar gan wedi hyn bod i'r agus na is go leis eta da du bat ere ez dira "
+        "të dhe në që një për me nga að og er sem við því ekki die het nie en van is"
+    ),
+    "Swahili, Zulu, Somali, Tagalog, Malay": (
+        "na ya wa kwa ni katika la za cha kama ngo futhi ukuthi iyo ku ee oo ka ang ng mga sa at "
+        "ay kepada oleh atau adalah tidak"
+    ),
     "Latin: much printed matter, and the dummy text of designers": (
         "et in ut ad non cum sed est ac vel sit nec per eu ipsum lorem dolor amet quis id"
     ),

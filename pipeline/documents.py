@@ -28,6 +28,7 @@ PAGE = pa.struct(
         ("number", pa.int32()),
         ("route", pa.string()),
         ("rule", pa.string()),
+        ("probability", pa.float32()),
         ("confidence", pa.float32()),
         ("start", pa.int32()),
         ("engine", pa.string()),
