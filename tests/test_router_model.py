@@ -67,7 +67,8 @@ def test_the_threshold_decides_and_the_probability_is_told():
     page = read_pdf(data, PdfOptions(engine="none")).pages[0]
     assert (page.route, page.rule) == ("text", "text_layer")
     assert 0 < page.probability < 0.5
-    strict = PdfOptions(engine="none", router=RouterThresholds(min_ocr_probability=0.0))
+    thresholds = RouterThresholds(min_ocr_probability=0.0, max_stop_share=2.0)
+    strict = PdfOptions(engine="none", router=thresholds)
     result = read_pdf(data, strict)
     assert result.pages[0].rule == "model"
     assert result.text == " ".join(PROSE)  # without an engine the layer is what there is
