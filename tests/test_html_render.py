@@ -223,6 +223,17 @@ TREE = "<mfrac><mrow><mo>−</mo><mi>b</mi></mrow><msup><mi>a</mi><mn>2</mn></ms
             "is $x$",
         ),
         (
+            "is <span class=math-container><span class=MathJax_Preview>x</span>"
+            "<div class=MathJax_Display><span class=MathJax>x</span></div>"
+            "<script type='math/tex; mode=display'>x</script></span>",
+            "is\n\n$$x$$",
+        ),
+        (
+            "is <span class=mwe-math-element><math alttext='\\a'></math> or "
+            "<math alttext='\\b'></math></span>",
+            r"is $\a$ or $\b$",
+        ),
+        (
             f"is <span class=MathJax data-mathml='<math>{TREE}</math>'>b a</span>",
             r"is $\frac{-b}{a^{2}}$",
         ),

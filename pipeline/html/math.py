@@ -23,13 +23,14 @@ _MATH, _SCRIPT, _IMG, _ANNOTATION = ids("math script img annotation")
 _SOURCES = ("data-latex", "data-tex", "data-math", "data-equation", "data-entry", "data-expr")
 _RENDERED = re.compile(
     r"(?:^|\s)(?:MathJax(?:_Display|_SVG|_SVG_Display|_CHTML|_Preview)?|MJXc-display|mjx-chtml"
-    r"|katex|katex-display|katex-block|mwe-math-element|math-container)(?:$|\s)"
+    r"|katex|katex-display|katex-block|mwe-math-element)(?:$|\s)"
 )
 _RAW_CLASS = re.compile(r"(?:^|\s)(?:math|tex|latex|katex|formula|equation)(?:$|\s)", re.I)
 _TEX = re.compile(r"\\[A-Za-z]+|[_^]\{?\w")
 _DELIMITED = re.compile(r"^\s*(?:\$|\\\(|\\\[|\\begin\{(?:equation|align|math))")
 _DISPLAY = re.compile(r"(?:^|[\s_-])(?:display|block)(?:$|[\s_-])|_Display", re.I)
 _SETTINGS = re.compile(r"\\(?:dpi|bg|fn|fg)(?:_\w+|\{\w*\})|^\s*\\(?:inline|large|small|huge)\b")
+_MATH_OR_SCRIPT = table("math script")
 _HIDDEN = table("script style title")
 _BLOCK = frozenset(
     ids("p div li td th dd dt section article figure center blockquote body h1 h2 h3 h4 h5 h6")
@@ -47,7 +48,6 @@ def plan_math(tokens: Tokens, keep, marks, meaning, argument, add) -> None:
     starts |= set(np.flatnonzero((tokens.tag == _MATH) & (tokens.kind == START)).tolist())
     if not starts:
         return
-    scripted = re.search(rb"math/(?:tex|mml)", tokens.source) is not None
     beside = None
     until = -1
     for i in sorted(starts)[:MOST_FORMULAS]:
@@ -56,7 +56,7 @@ def plan_math(tokens: Tokens, keep, marks, meaning, argument, add) -> None:
             continue
         if meaning[i] == DROP and tokens.tag[i] != _SCRIPT:
             continue
-        found = _formula(tokens, i, scripted)
+        found = _formula(tokens, i)
         if found is None:
             continue
         until = last
@@ -72,7 +72,7 @@ def plan_math(tokens: Tokens, keep, marks, meaning, argument, add) -> None:
         argument[i] = add(f"$${latex}$$" if display else f"${latex}$")
 
 
-def _formula(tokens: Tokens, i: int, scripted: bool) -> tuple[str, bool] | None:
+def _formula(tokens: Tokens, i: int) -> tuple[str, bool] | None:
     """LaTeX of the element at i and whether it is displayed; ("", False) for what repeats one."""
     values = attributes(tokens, i)
     class_ = values.get("class", "")
@@ -81,12 +81,7 @@ def _formula(tokens: Tokens, i: int, scripted: bool) -> tuple[str, bool] | None:
         latex = _of_image(values, class_)
         return None if latex is None else (_bare(latex), bool(_DISPLAY.search(class_)))
     if tag == _SCRIPT:
-        kind = values.get("type", "").lower()
-        if kind.startswith("math/tex"):
-            return text_of(tokens, i, decode=False), "display" in kind
-        if kind.startswith("math/mml"):
-            return _of_markup(text_of(tokens, i, decode=False)), "display" in kind
-        return None
+        return _of_script(tokens, i, values.get("type", "").lower())
     name = name_of(tokens, i)
     if tag == _MATH or name.endswith(":math"):
         return _of_math(tokens, i), values.get("display") == "block"
@@ -100,22 +95,50 @@ def _formula(tokens: Tokens, i: int, scripted: bool) -> tuple[str, bool] | None:
         return _raw(tokens, i, class_)
     display = bool(_DISPLAY.search(class_)) or values.get("display") in ("true", "block")
     inside = slice(i, int(tokens.close[i]))
-    nested = i + np.flatnonzero((tokens.tag[inside] == _MATH) & (tokens.kind[inside] == START))
-    if len(nested):
-        math = int(nested[0])
-        return _of_math(tokens, math), display or attributes(tokens, math).get("display") == "block"
+    sources = _MATH_OR_SCRIPT[tokens.tag[inside]] & (tokens.kind[inside] == START)
+    nested = [found for k in np.flatnonzero(sources)[:5] if (found := _formula(tokens, i + int(k)))]
+    if nested:
+        # more than one: an element around a passage, not around a formula
+        return (nested[0][0], display or nested[0][1]) if len(nested) == 1 else None
     if values.get("data-mathml"):
         return _of_markup(values["data-mathml"]), display
-    if scripted and "katex" not in class_:
-        return "", False  # the script beside it has the source
-    pictures = i + np.flatnonzero((tokens.tag[inside] == _IMG) & (tokens.kind[inside] == START))
+    if _is_source_behind(tokens, i):
+        return "", False
+    pictures = np.flatnonzero((tokens.tag[inside] == _IMG) & (tokens.kind[inside] == START))
     for k in pictures[:1].tolist():
-        picture = attributes(tokens, k)
+        picture = attributes(tokens, i + k)
         if picture.get("alt"):
             return _bare(picture["alt"]), display
     if name == "mjx-container":
         return to_latex(_drawn(tokens, i)), display
     return None
+
+
+def _of_script(tokens: Tokens, i: int, kind: str) -> tuple[str, bool] | None:
+    if kind.startswith("math/tex"):
+        return text_of(tokens, i, decode=False), "display" in kind
+    if kind.startswith("math/mml"):
+        return _of_markup(text_of(tokens, i, decode=False)), "display" in kind
+    return None
+
+
+def _is_source_behind(tokens: Tokens, i: int) -> bool:
+    """Whether what MathJax 2 draws or shows before it draws is followed by the script with TeX."""
+    k = int(tokens.close[i]) + 1
+    for _ in range(8):
+        if k >= len(tokens):
+            return False
+        if tokens.kind[k] == START:
+            values = attributes(tokens, k)
+            if tokens.tag[k] == _SCRIPT:
+                return values.get("type", "").lower().startswith(("math/tex", "math/mml"))
+            if not _RENDERED.search(values.get("class", "")):
+                return False
+            k = int(tokens.close[k])
+        elif tokens.source[tokens.start[k] : tokens.end[k]].strip():
+            return False
+        k += 1  # ends count for nothing: a display that was drawn in a paragraph ended it
+    return False
 
 
 def name_of(tokens: Tokens, i: int) -> str:
@@ -149,7 +172,7 @@ def _of_math(tokens: Tokens, i: int) -> str:
         if "tex" in attributes(tokens, k).get("encoding", "").lower():
             return _bare(text_of(tokens, k))
     values = attributes(tokens, i)
-    stated = values.get("alttext", "")
+    stated = values.get("data-latex") or values.get("alttext", "")
     if _TEX.search(stated) or (stated and "\\" in stated):
         return _bare(stated)
     return to_latex(_tree(tokens, i))
