@@ -31,6 +31,7 @@ _DELIMITED = re.compile(r"^\s*(?:\$|\\\(|\\\[|\\begin\{(?:equation|align|math))"
 _DISPLAY = re.compile(r"(?:^|[\s_-])(?:display|block)(?:$|[\s_-])|_Display", re.I)
 _SETTINGS = re.compile(r"\\(?:dpi|bg|fn|fg)(?:_\w+|\{\w*\})|^\s*\\(?:inline|large|small|huge)\b")
 _MATH_OR_SCRIPT = table("math script")
+_PASSAGE = table("p ul ol dl table h1 h2 h3 h4 h5 h6 pre section article blockquote hr")
 _HIDDEN = table("script style title")
 _BLOCK = frozenset(
     ids("p div li td th dd dt section article figure center blockquote body h1 h2 h3 h4 h5 h6")
@@ -55,6 +56,8 @@ def plan_math(tokens: Tokens, keep, marks, meaning, argument, add) -> None:
         if i <= until or last - i > MOST_TOKENS or meaning[i] in (INSERT, INSERT_BLOCK):
             continue
         if meaning[i] == DROP and tokens.tag[i] != _SCRIPT:
+            continue
+        if _PASSAGE[tokens.tag[i + 1 : last]].any():
             continue
         found = _formula(tokens, i)
         if found is None:
@@ -81,7 +84,10 @@ def _formula(tokens: Tokens, i: int) -> tuple[str, bool] | None:
         latex = _of_image(values, class_)
         return None if latex is None else (_bare(latex), bool(_DISPLAY.search(class_)))
     if tag == _SCRIPT:
-        return _of_script(tokens, i, values.get("type", "").lower())
+        if not _is_math(values):
+            return None
+        kind, source = values["type"].lower(), text_of(tokens, i, decode=False)
+        return source if "tex" in kind else _of_markup(source), "display" in kind
     name = name_of(tokens, i)
     if tag == _MATH or name.endswith(":math"):
         return _of_math(tokens, i), values.get("display") == "block"
@@ -96,10 +102,12 @@ def _formula(tokens: Tokens, i: int) -> tuple[str, bool] | None:
     display = bool(_DISPLAY.search(class_)) or values.get("display") in ("true", "block")
     inside = slice(i, int(tokens.close[i]))
     sources = _MATH_OR_SCRIPT[tokens.tag[inside]] & (tokens.kind[inside] == START)
-    nested = [found for k in np.flatnonzero(sources)[:5] if (found := _formula(tokens, i + int(k)))]
-    if nested:
-        # more than one: an element around a passage, not around a formula
-        return (nested[0][0], display or nested[0][1]) if len(nested) == 1 else None
+    nested = [i + int(k) for k in np.flatnonzero(sources)[:5]]
+    nested = [k for k in nested if tokens.tag[k] == _MATH or _is_math(attributes(tokens, k))]
+    if len(nested) > 1:
+        return None  # it stands around a passage, not around a formula
+    if nested and (found := _formula(tokens, nested[0])):
+        return found[0], display or found[1]
     if values.get("data-mathml"):
         return _of_markup(values["data-mathml"]), display
     if _is_source_behind(tokens, i):
@@ -114,12 +122,8 @@ def _formula(tokens: Tokens, i: int) -> tuple[str, bool] | None:
     return None
 
 
-def _of_script(tokens: Tokens, i: int, kind: str) -> tuple[str, bool] | None:
-    if kind.startswith("math/tex"):
-        return text_of(tokens, i, decode=False), "display" in kind
-    if kind.startswith("math/mml"):
-        return _of_markup(text_of(tokens, i, decode=False)), "display" in kind
-    return None
+def _is_math(script: dict[str, str]) -> bool:
+    return script.get("type", "").lower().startswith(("math/tex", "math/mml"))
 
 
 def _is_source_behind(tokens: Tokens, i: int) -> bool:
@@ -131,7 +135,7 @@ def _is_source_behind(tokens: Tokens, i: int) -> bool:
         if tokens.kind[k] == START:
             values = attributes(tokens, k)
             if tokens.tag[k] == _SCRIPT:
-                return values.get("type", "").lower().startswith(("math/tex", "math/mml"))
+                return _is_math(values)
             if not _RENDERED.search(values.get("class", "")):
                 return False
             k = int(tokens.close[k])
