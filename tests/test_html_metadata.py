@@ -5,6 +5,7 @@ import time
 import pytest
 
 from pipeline.extract import extract_html
+from pipeline.html.datelines import date_in
 from pipeline.html.metadata import html_metadata
 from pipeline.html.tokens import tokenize
 
@@ -121,6 +122,35 @@ def test_bylines(body, author):
 )
 def test_dates(body, uri, date):
     assert metadata("", uri=uri, body=body).date == date
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("Posted on August 6, 2009 by Ann", "2009-08-06"),
+        ("Am 3. März 2011 um 10 Uhr", "2011-03-03"),
+        ("le 1er janvier 2020", "2020-01-01"),
+        ("5 de mayo de 2016", "2016-05-05"),
+        ("07.11.2012, 08:15", "2012-11-07"),
+        ("12/31/2019", "2019-12-31"),
+        ("31/12/2019", "2019-12-31"),
+        ("2019/3/4", "2019-03-04"),
+        ("2014年5月18日", "2014-05-18"),
+        ("Sept. 9, 2021", "2021-09-09"),
+        ("room 12 in 2014", None),
+        ("45.99.2012", None),
+        ("", None),
+    ],
+)
+def test_dates_in_text(text, date):
+    assert date_in(text) == date
+
+
+def test_a_dateline_near_the_heading_is_the_date():
+    body = "<p>x</p><h1>Floods</h1><p class=z>Ann, 3 February 2011</p><p>In 2012-01-01 it fell.</p>"
+    assert metadata("", body=body).date == "2011-02-03"
+    long = f"<h1>Floods</h1><p>{'It rose. ' * 20} It fell on 2012-01-01.</p>"
+    assert metadata("", body=long).date is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """What a page says of itself: title, author, date, site, canonical URL, language.
 
 Carriers, in order of trust: Open Graph, the meta elements of scholarly publishers and Dublin Core,
-JSON-LD (schema.org), microdata, elements marked as by-lines and times, the title element, the URL.
+JSON-LD (schema.org), microdata, elements marked as by-lines and times, the title element, the URL,
+a short text with a date beside the heading.
 Values are given as written, without white space around; a title without the name of the site, where
 the page's heading or the name tells which part that is.
 """
@@ -18,15 +19,19 @@ from urllib.parse import urljoin, urlsplit
 import numpy as np
 
 from pipeline.charset import clean
+from pipeline.html.datelines import date_in
 from pipeline.html.marks import Words
-from pipeline.html.tags import ids
-from pipeline.html.tokens import START, Tokens, attributes, text_of
+from pipeline.html.tags import ids, table
+from pipeline.html.tokens import START, TEXT, Tokens, attributes, text_of
 
 MAX_ELEMENTS, MAX_SCRIPTS, MAX_JSON, MAX_NODES, MAX_VALUE = 500, 20, 200_000, 2_000, 1_000
 """What is looked at of one page; what a page says of itself stands before that."""
 MAX_TEXT = 400
 """Tokens of a heading or by-line; larger elements are something else."""
+BEFORE, BEHIND, DATELINE = 60, 300, 120
+"""Tokens around the heading in which a dateline may stand, and its bytes."""
 
+_UNSEEN = table("script style title option textarea")
 _HTML, _META, _LINK, _TITLE, _H1, _TIME, _SCRIPT = ids("html meta link title h1 time script")
 _TITLES = ("og:title", "citation_title", "dc.title", "dcterms.title", "twitter:title")
 _AUTHORS = (
@@ -72,7 +77,6 @@ _BY = re.compile(
     re.IGNORECASE,
 )
 _ISO = re.compile(r"\b((?:19|20)\d\d)-(\d\d)-(\d\d)")
-_DAY = re.compile(r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\d\d)\b")
 _IN_URL = re.compile(r"/((?:19|20)\d\d)[/-](0[1-9]|1[0-2])[/-](0[1-9]|[12]\d|3[01])(?=[/_.-]|$)")
 
 
@@ -121,7 +125,7 @@ def html_metadata(tokens: Tokens, uri: str) -> HtmlMetadata:
     return HtmlMetadata(
         title=_without_site(title, [_text(tokens, [i]) for i in headings], site, canonical or uri),
         author=_value(author),
-        date=date or _date_in(canonical or uri),
+        date=date or _date_in(canonical or uri) or _dateline(tokens, headings),
         site_name=site,
         canonical_url=canonical,
         html_lang=_language(tokens, meta, links, canonical or uri),
@@ -198,7 +202,7 @@ def _dated(tokens: Tokens, elements: list[int], starts: np.ndarray) -> str | Non
             for k in inside.tolist():
                 if tokens.kind[k] == START and (given := attributes(tokens, k).get("datetime")):
                     return _value(given)
-            if tokens.close[i] - i <= 20 and (day := _day_in(text_of(tokens, i))):
+            if tokens.close[i] - i <= 20 and (day := date_in(" ".join(text_of(tokens, i).split()))):
                 return day
     times = np.flatnonzero((tokens.tag == _TIME) & starts)[:20].tolist()
     for i in times:
@@ -208,13 +212,15 @@ def _dated(tokens: Tokens, elements: list[int], starts: np.ndarray) -> str | Non
     return None
 
 
-def _day_in(text: str) -> str | None:
-    if match := _ISO.search(text):
-        return match[0]
-    if match := _DAY.search(text):
-        day, month = int(match[1]), int(match[2])
-        if 1 <= day <= 31 and 1 <= month <= 12:
-            return f"{match[3]}-{month:02}-{day:02}"
+def _dateline(tokens: Tokens, headings: list[int]) -> str | None:
+    """The first date that a short text near the heading consists of, or begins or ends with."""
+    first = headings[0] if headings else 0
+    nearby = slice(max(first - BEFORE, 0), first + BEHIND)
+    for i in (nearby.start + np.flatnonzero(tokens.kind[nearby] == TEXT)).tolist():
+        if 8 <= tokens.end[i] - tokens.start[i] <= DATELINE and not _UNSEEN[tokens.tag[i]]:
+            text = text_of(tokens, i)
+            if re.search(r"(?:19|20)\d\d", text) and (day := date_in(" ".join(text.split()))):
+                return day
     return None
 
 
