@@ -33,6 +33,7 @@ from pipeline.charset import clean, decode
 from pipeline.extract import ENGINES, extract_html
 from pipeline.html.adaptive import choose_main
 from pipeline.html.classifier import load as load_model
+from pipeline.html.complete import complete
 from pipeline.html.render import render
 from pipeline.html.tokens import tokenize
 
@@ -91,7 +92,7 @@ def read_by_folds(pages: list[GoldPage], folder: Path) -> dict[str, str]:
     for page in pages:
         tokens = tokenize(clean(decode(page.payload)[0]))
         choice = choose_main(tokens, model=models[folds[page.id]])
-        texts[page.id] = render(tokens, choice.keep)
+        texts[page.id] = render(tokens, complete(tokens, choice.keep))
     return texts
 
 

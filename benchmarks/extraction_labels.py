@@ -78,7 +78,7 @@ def block_texts(tokens, found: Blocks) -> list[str]:
         raw = tokens.source[tokens.start[i] : tokens.end[i]].decode("utf-8", "replace")
         if block >= 0:
             # a line break or an image stands between two texts that do not touch
-            apart = parts[block] and tokens.kind[i - 1] == 1 and tokens.close[i - 1] == i - 1
+            apart = tokens.kind[i - 1] == 1 and tokens.close[i - 1] == i - 1
             parts[block].append(" " + raw if apart else raw)
             last = block
         elif last >= 0:

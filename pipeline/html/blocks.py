@@ -96,7 +96,7 @@ class Blocks(NamedTuple):
     """Blocks and boxes of a page."""
 
     of_token: np.ndarray
-    """int32[tokens]: the block that a TEXT belongs to, or -1."""
+    """int32[tokens]: the block that a TEXT stands in, or -1."""
     counts: np.ndarray
     """int32[blocks, WIDTH]: `COUNTS`, then words of each class of `TEXT_NAMES`."""
     box: np.ndarray
@@ -219,6 +219,8 @@ def _blocks(
                 out.counts[block, TEXTS] += 1
                 out.of_token[i] = block
                 breaks = 0
+            elif not fresh:
+                out.of_token[i] = block  # white space between words
             i += 1
             continue
         if kind[i] == 1:
