@@ -221,7 +221,7 @@ def test_tables_of_a_million_rows_and_lines_of_many_megabytes():
 
 
 def test_words_of_neighbouring_elements_stay_apart():
-    links = "<a href=x>currently</a> <a href=y>streaming</a> on<br>the <b>first</b>\n<i>of</i> May."
+    links = (
         "<a href=x>currently</a> <a href=y>streaming</a> on<br>the <b>first</b>\n<i>of</i> May. "
     )
     got = text_of(page(f"<article>{paragraphs([links + text for text in PROSE])}</article>"))
