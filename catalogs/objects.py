@@ -26,7 +26,7 @@ from catalogs.errors import UserError
 
 PIECE = 1 << 18
 SLOWEST = 100.0  # bytes a second; a server that sends less has stalled
-USER_AGENT = "corpusmill (+https://pypi.org/project/corpusmill/)"
+USER_AGENT = "corpusmill"
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 SLOW_DOWN = (429, 503)
 STAMPS = ("ETag", "etag", "md5Hash", "md5", "crc32c", "generation", "sha256")

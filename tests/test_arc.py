@@ -187,6 +187,13 @@ def test_damaged_members_count_as_present():
         assert present == len(records) == 9
 
 
+def test_a_damaged_dictionary_costs_the_records_that_need_it():
+    data = CONTAINERS["zstd with dictionary"](pages(4))
+    records, present = read_counted(flip(data, 12, 600), name="x.warc.zst")
+    assert {record.error for record in records} <= {"zstd_damaged", "truncated_file"}
+    assert records and present in (None, len(records))
+
+
 def test_empty_members_are_no_records():
     data = b"".join(map(gzip.compress, [*pages(3), b"", b"\r\n\r\n"]))
     records, present = read_counted(data)

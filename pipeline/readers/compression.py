@@ -120,6 +120,7 @@ def _with_dictionary(file: InputFile) -> Codec:
         if data.startswith(ZSTD.magic):
             data = zstandard.ZstdDecompressor().decompress(data, max_output_size=1 << 26)
         dictionary = zstandard.ZstdCompressionDict(data)
+        zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()  # says if it is damaged
     except (zstandard.ZstdError, MemoryError):
         return ZSTD
     return Codec(
