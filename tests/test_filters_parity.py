@@ -228,6 +228,7 @@ def odd_texts():
         "__init__ self._x #tag @user ~home C++ C# .NET a/b/c \\n *bold* _it_ & | ^ " * 6,
         "e\u0301 a\u0308 o\u0302 combining marks of the the the and to " * 12,
         "x" * 20_000,
+        "x" * 5_000_000,
         "word " * 2000,
         "a.b.c." * 40,
         "!?" * 400,
