@@ -192,7 +192,7 @@ def _parquet(path: str, file: Any, wanted: dict[str, str | None]) -> Iterator[di
     for option, key in (("--text-column", "text"), ("--language-column", "language")):
         if wanted[key] and wanted[key] not in names:
             hint = nearest(wanted[key], names) or f" (columns: {_some(names)})"
-            raise UserError(f"{path}: no column '{wanted[key]}' ({option}){hint}")
+            raise UserError(f"{path}: {option}: no column '{wanted[key]}'{hint}")
     present = {key: name for key, name in wanted.items() if name in names}
     row = 0
     for batch in table.iter_batches(256, columns=list(dict.fromkeys(present.values()))):
@@ -233,7 +233,7 @@ def _json_row(where: str, line: bytes, row: int, wanted: dict[str, str | None]) 
     if not isinstance(text, str):
         names = list(found) if isinstance(found, dict) else []
         hint = nearest(wanted["text"], names) or f" (fields: {_some(names)})"
-        raise UserError(f"{where}: no text in '{wanted['text']}' (--text-column){hint}")
+        raise UserError(f"{where}: --text-column: no text in '{wanted['text']}'{hint}")
     text = text.encode("utf-8", "replace").decode()  # lone surrogates of \\ud800
     return {
         "id": str(found.get(wanted["id"], row)),
