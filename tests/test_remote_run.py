@@ -21,7 +21,7 @@ from tests.servers import serving
 
 SETTINGS = Settings(workers=2)
 PLACES = ["container", "row_id"]
-QUICK = {"requests_per_second": None, "timeout_seconds": 2, "give_up_seconds": 30}
+QUICK = {"requests_per_second": None, "timeout_seconds": 10, "give_up_seconds": 120}
 
 
 @pytest.fixture(scope="module", autouse=True)
