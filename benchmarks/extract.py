@@ -121,15 +121,19 @@ def show_quality(pages: list[GoldPage], texts: dict[str, dict[str, str]]) -> Non
 
 
 def show_snippets(pages: list[GoldPage], texts: dict[str, dict[str, str]]) -> None:
-    with_snippets = [page for page in pages if page.must_include or page.must_exclude]
-    print(f"\nsnippets of {len(with_snippets)} pages")
-    for name, found in texts.items():
-        known = [page for page in with_snippets if page.id in found]
-        if not known:
-            continue
-        tp, fn, fp, _ = np.sum([snippet_counts(found[page.id], page) for page in known], axis=0)
-        p, r = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
-        print(f"{name:20}{len(known):5} pages  P {p:.3f}  R {r:.3f}  F1 {2 * p * r / (p + r):.3f}")
+    """Over the pages that have a full gold text as well, and over those that have not."""
+    for title, with_gold in (("with full gold text", True), ("without", False)):
+        some = [page for page in pages if page.must_include or page.must_exclude]
+        some = [page for page in some if (page.gold is not None) == with_gold]
+        print(f"\nsnippets of {len(some)} pages {title}")
+        for name, found in texts.items():
+            known = [page for page in some if page.id in found]
+            if not known:
+                continue
+            counts = [snippet_counts(found[page.id], page) for page in known]
+            tp, fn, fp, _ = np.sum(counts, axis=0)
+            p, r = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
+            print(f"{name:20} P {p:.3f}  R {r:.3f}  F1 {2 * p * r / max(p + r, 1e-9):.3f}")
 
 
 def show_speed(pages: list[GoldPage], engines: list[str], rounds: int) -> None:

@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("pages", type=Path, help="folder of pages with gold text")
     parser.add_argument("--out", type=Path, help="file for the model of all pages (.npz)")
     parser.add_argument("--folds", type=Path, help="folder for the models of cross-validation")
+    parser.add_argument("--model-only", action="store_true", help="no cross-validation")
     parser.add_argument("--k", type=int, default=6, help="number of folds")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
@@ -66,7 +67,8 @@ def main() -> None:
     sizes = [len(e.labels) for e in examples]
     print(f"{len(examples)} pages, {sum(sizes)} blocks, {len(NAMES)} features")
     passes = Passes(examples, folds(examples, arguments.k), arguments.k, arguments.seed)
-    cross_validate(passes, arguments.folds)
+    if not arguments.model_only:
+        cross_validate(passes, arguments.folds)
     if arguments.out:
         passes.both().save(arguments.out)
         print(f"{arguments.out}: {arguments.out.stat().st_size} bytes")
