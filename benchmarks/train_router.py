@@ -102,7 +102,7 @@ def derived(f: PageFeatures, text: str, dice: random.Random) -> list[tuple[PageF
         (with_text(f, exchanged(text, dice, signs=False)), 1),
         (with_text(f, exchanged(text, dice, signs=True)), 1),
         (with_text(f, holes, map_errors=lost), 1),
-        (with_text(f, part[:60], misread(text, dice, 0.1), covered_share=0.0, **page), 1),
+        (with_text(f, part[:200], misread(text, dice, 0.1), covered_share=0.0, **page), 1),
         (with_text(f, misread(text, dice, 0.15), covered_share=1.0, **page), 1),
         (with_text(f, text, covered_share=0.0, **page), 0),
         (with_text(f, part), 0),

@@ -31,7 +31,7 @@ class RouterThresholds:
     min_usual_pairs: float = 0.40  # share of common letter pairs, below: not a language …
     max_stop_share: float = 0.15  # … unless this many of its words are known stop words
     full_page_cover: float = 0.60  # picture cover from which a page is an image of a page
-    min_ocr_probability: float = 0.95  # of the trained model, from which it overrules good rules
+    min_ocr_probability: float = 0.90  # of the trained model, from which it overrules good rules
 
 
 @dataclass(frozen=True, slots=True)
