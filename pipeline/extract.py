@@ -2,19 +2,18 @@
 
 An engine is a function ``(page, options) -> (text, name of the engine that decided)``. Measured on
 436 pages with full gold text: macro means over pages of precision, recall and F1 of bags of 4-word
-shingles; pages per CPU second of all of `extract_html` on one core of a busy machine.
+shingles, for `adaptive` by models that have not seen the page's site (docs/extraction-model.md);
+pages per CPU second of all of `extract_html`, as a multiple of trafilatura's in the same run.
 
 ================ ===== ===== ===== =======
-engine             P     R     F1  pages/s
+engine             P     R     F1    speed
 ================ ===== ===== ===== =======
-balanced          .843  .883  .844      38
-trafilatura       .854  .862  .836      29
-trafilatura_fast  .854  .829  .809      40
-resiliparse       .776  .883  .805     348
+adaptive          .865  .915  .873     9.0
+balanced          .843  .883  .844     1.3
+trafilatura       .854  .862  .836     1.0
+trafilatura_fast  .854  .829  .809     1.4
+resiliparse       .776  .883  .805     8.7
 ================ ===== ===== ===== =======
-
-So `balanced` is the default: the second engine costs a tenth of the first and saves the pages on
-which the first finds next to nothing (F1 on forums .70 against .58, on articles .92 against .91).
 """
 
 from __future__ import annotations
