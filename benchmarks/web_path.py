@@ -283,9 +283,12 @@ def measured(work: Callable[..., dict], *arguments: Any, cores: int | None = 1) 
 
 
 def _serve(pipe, cores: int | None, work: Callable[..., dict], arguments: tuple) -> None:
+    from pipeline.sandbox import dismiss
+
     if cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
     result = work(*arguments)
+    dismiss()  # a child counts when it has ended
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     pipe.send(result | {"cpu": sum(u.ru_utime + u.ru_stime for u in used)})
 

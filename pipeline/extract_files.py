@@ -17,6 +17,7 @@ from typing import Any
 
 from catalogs import storage
 from catalogs.errors import UserError
+from catalogs.objects import RemoteError
 from pipeline.ingest import Parser
 from pipeline.parse import PDF_TYPE
 from pipeline.readers import READERS
@@ -125,8 +126,8 @@ def _records(paths: Iterable[str]) -> Iterator[tuple[str, Record]]:
                 yield path, record
         except UserError:
             raise
-        except OSError as error:
-            why = error.strerror or str(error).splitlines()[0]
+        except (OSError, RemoteError) as error:
+            why = getattr(error, "strerror", None) or str(error).splitlines()[0]
             yield path, Record(container=path, uri=path, error="unreadable", detail=why)
 
 
@@ -142,6 +143,7 @@ def _facts(record: Record, path: str) -> dict[str, Any]:
         "media_type": record.media_type or None,
         "text": record.text,
         "charset": record.charset,
+        "charset_from": record.charset_from,
         "reason": record.error or record.reject,
         "detail": record.detail or None,
     }

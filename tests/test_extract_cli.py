@@ -117,6 +117,11 @@ def test_lines_to_standard_output(crawl):
     assert json.loads(line)["title"] == "Page 60"
 
 
+def test_structure_as_markdown(crawl):
+    process = corpusmill("extract", crawl / "d.html.gz", "--structure", "markdown")
+    assert "# Page 60\n" in process.stdout
+
+
 def test_a_page_that_takes_too_long_is_told(tmp_path):
     (tmp_path / "slow.html").write_bytes(SLOW)
     (tmp_path / "well.html").write_bytes(html(1))
@@ -132,6 +137,7 @@ def test_a_page_that_takes_too_long_is_told(tmp_path):
         (["nowhere.html"], "nowhere.html: no such file"),
         (["*.warc.gz"], "*.warc.gz: no such file"),
         (["page.html", "--engine", "resiliprase"], "did you mean 'resiliparse'"),
+        (["page.html", "--structure", "markdwn"], "did you mean 'markdown'"),
         (["page.html", "--jsonl", "no/such/folder.jsonl"], "there is no folder"),
     ],
 )
