@@ -6,7 +6,12 @@ Measured is the CPU time of the process. "first pass" is the first reading of th
 all machine code already compiled (its own line says how long that takes or took to load); "second
 pass" reads them again, which helps whatever caches words. datatrove judges document by document,
 each of its four filters on the original text, so that its own cache of the last five
-tokenisations works as in a pipeline.
+tokenisations works as in a pipeline. Here every feature is computed and every preset judges.
+
+    python benchmarks/filters.py --stream 1000000 [FILE]
+
+measures our side alone over so many documents: pieces of the texts with words that never came
+before; CPU time a megabyte and memory of the process are shown as it goes.
 """
 
 from __future__ import annotations
@@ -14,7 +19,9 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import platform
+import random
 import sys
 import sysconfig
 import time
@@ -28,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from filters import features, judge, load_preset
+from filters import features, judge, load_preset, preset_names
 
 PRESETS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
 WARM_UP = "the x): has [1] marks, and\n{all} the kernels of it."
@@ -44,6 +51,7 @@ def main() -> None:
     parser.add_argument("--mb", type=float, default=4.0, help="megabytes of text to read")
     parser.add_argument("--words", choices=("default", "spacy", "both"), default="both")
     parser.add_argument("--skip-datatrove", action="store_true", help="measure only our side")
+    parser.add_argument("--stream", type=int, metavar="N", help="N documents, one after another")
     arguments = parser.parse_args()
 
     texts = limited(read_texts(arguments.input, arguments.column), arguments.mb)
@@ -51,6 +59,10 @@ def main() -> None:
     size = sum(len(text.encode()) for text in texts) / 1e6
     print(f"{len(texts)} documents, {size:.2f} MB; Python {platform.python_version()}, ", end="")
     print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    if arguments.stream:
+        for words in ("default", "spacy") if arguments.words == "both" else (arguments.words,):
+            stream(texts, arguments.stream, words)
+        return
     print(f"{'':34}{'CPU s':>9}{'MB/s':>9}{'docs/s':>9}{'ratio':>9}")
 
     baseline = None
@@ -82,8 +94,46 @@ def main() -> None:
 
 def judge_here(column: pa.Array, words: str) -> dict[str, list[str | None]]:
     """All features, and the reasons of each preset (None where it keeps the text)."""
-    table = features(column, words=words)
-    return {name: judge(table, [load_preset(name)]).to_pylist() for name in PRESETS}
+    languages = pa.array(["en"] * len(column), pa.string())
+    table = features(column, words=words, languages=languages)
+    table = table.append_column("language", languages)
+    reasons = {name: judge(table, [load_preset(name)]) for name in preset_names()}
+    return {name: reasons[name].to_pylist() for name in PRESETS}
+
+
+def stream(texts: list[str], documents: int, words: str, batch: int = 2000) -> None:
+    """Judge many documents in batches; print CPU time a megabyte and memory on the way."""
+    judge_here(pa.array([WARM_UP]), words)
+    rng = random.Random(0)
+    print(f"{documents:,} documents, {words} words")
+    print(f"{'documents':>12}{'MB':>10}{'CPU ms/MB':>12}{'memory MB':>12}")
+    step = max(documents // 10, batch)
+    seconds = size = mark_seconds = mark_size = 0.0
+    for done in range(batch, documents + batch, batch):
+        made = [new_document(rng, texts, done + k) for k in range(batch)]
+        column = pa.array(made, pa.large_string())
+        spent, _ = clock(lambda column=column: judge_here(column, words))
+        seconds += spent
+        size += sum(map(len, made)) / 1e6
+        if done % step < batch:
+            rate = 1000 * (seconds - mark_seconds) / (size - mark_size)
+            print(f"{done:12,}{size:10.0f}{rate:12.1f}{memory():12.0f}", flush=True)
+            mark_seconds, mark_size = seconds, size
+
+
+def new_document(rng: random.Random, texts: list[str], number: int) -> str:
+    """Some 1,500 characters of a text, every 20th word a new one."""
+    text = texts[rng.randrange(len(texts))]
+    start = rng.randrange(max(len(text) - 1500, 1))
+    pieces = text[start : start + 1500].split(" ")
+    pieces[::20] = [f"w{number}x{k}" for k in range(len(pieces[::20]))]
+    return " ".join(pieces)
+
+
+def memory() -> float:
+    """Resident memory of this process in megabytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def load_datatrove() -> dict[str, Any]:

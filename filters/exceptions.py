@@ -110,13 +110,28 @@ def next_joined(data, lexicon, poly, starts, ends, i, j, n, touching):
 
 @inner
 def any_joined(data, lexicon, poly, starts, ends, first, n):
-    """Whether some words of first..n that touch make up an exception."""
+    """Whether some words of first..n that touch make up an exception that is cut otherwise."""
     for i in range(first, n - 1):
         if starts[i + 1] > ends[i] or lexicon[STARTS + data[starts[i]]] == 0:
             continue
-        if next_joined(data, lexicon, poly, starts, ends, i, i + 1, n, True)[1] >= 0:
-            return True
+        j, slot = next_joined(data, lexicon, poly, starts, ends, i, i + 1, n, True)
+        while slot >= 0:
+            if not is_cut_alike(slot, lexicon):
+                return True
+            j, slot = next_joined(data, lexicon, poly, starts, ends, i, j, n, True)
     return False
+
+
+@inner
+def is_cut_alike(slot, lexicon):
+    """Whether an exception is cut as the affix rules cut it: joining its words changes nothing."""
+    cuts = lexicon[CUTS + slot]
+    at = pattern = np.uint64(0)
+    while cuts >> np.uint64(8):
+        at += cuts & np.uint64(255)
+        pattern |= np.uint64(1) << at
+        cuts >>= np.uint64(8)
+    return pattern == lexicon[PATTERNS + slot]
 
 
 @inner
