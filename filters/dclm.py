@@ -147,8 +147,6 @@ def sum_lines(data, offsets, classes, words, stops, keys, again, sums, spans, co
             i = find_byte(data, i, stop, _LF) + 1
             rows += 1
         mask = clear(keys, rows)
-        for slot in range(mask + 1):
-            again[slot] = False
         i = start
         while i < stop:
             end = find_byte(data, i, stop, _LF)
@@ -157,8 +155,6 @@ def sum_lines(data, offsets, classes, words, stops, keys, again, sums, spans, co
             )
             i = end + 1
         mask = clear(keys, rows)
-        for slot in range(mask + 1):
-            again[slot] = False
         i = start
         while i < stop:
             end = i
@@ -201,6 +197,7 @@ def repeat(keys, again, mask, key, chars, out, all_at, repeats_at):
     slot, key = claim(keys, mask, key)
     if keys[slot] == EMPTY:
         keys[slot] = key
+        again[slot] = False
         return
     copies = 1 if again[slot] else 2
     again[slot] = True

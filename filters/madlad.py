@@ -125,7 +125,8 @@ def judge_sentences(
                 begin = after
                 continue
             faults = 0
-            words = capitals = ones = threes = fours = codes = 0
+            words = capitals = codes = run = 0
+            before, previous = np.int64(-1), 0
             while w < last and starts[w] < begin:
                 w += 1
             while w < last and starts[w] < end:
@@ -133,17 +134,19 @@ def judge_sentences(
                     words += 1
                     capitals += flags[w] & CAPITAL_FIRST != 0
                 # Runs of words of one length, single blanks between them.
-                gap = np.int64(starts[w]) - ends[w - 1] if w > base else np.int64(0)
+                gap = np.int64(starts[w]) - before
+                before = np.int64(ends[w])
                 length = lengths[w]
-                ones = ones + 1 if length == 1 and gap == 1 else np.int64(length == 1)
-                threes = threes + 1 if length == 3 and gap == 1 else np.int64(length == 3)
-                fours = fours + 1 if length == 4 and gap == 1 else np.int64(length == 4)
-                if gap == 0 and data[starts[w]] == 0x2C and w > base and lengths[w - 1] == 2:
+                run = run + 1 if length == previous and gap == 1 else 1
+                if run == 9 and (length == 1 or length == 3 or length == 4):
+                    faults |= CURSED
+                if length == 1 and gap == 0 and previous == 2 and data[starts[w]] == 0x2C:
                     codes += 1
+                    if codes == 4:
+                        faults |= CURSED
                 elif length != 2 or gap != 1:
                     codes = 0
-                if ones == 9 or threes == 9 or fours == 9 or codes == 4:
-                    faults |= CURSED
+                previous = length
                 w += 1
             if words >= LIST_WORDS and 2 * capitals > words:
                 faults |= LIST_CASE

@@ -266,7 +266,7 @@ def cut_chunk(data, start, end, seen, classes, lexicon, poly, starts, ends, n):
     if start < end:
         if exception:
             n = put(data, start, end, lexicon, poly, starts, ends, n)
-        elif is_url(data, start, end, classes):
+        elif end_of_letters(data, start, end) == end or is_url(data, start, end, classes):
             starts[n], ends[n] = start, end
             n += 1
         else:
