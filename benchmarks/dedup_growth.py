@@ -37,7 +37,7 @@ from pipeline.dedup_flow import File, Limits, Shard, flow
 from pipeline.dedup_text import content_nodes, normalise
 from pipeline.repeats import Inputs, count_units, find_cuts, find_units
 
-SHARD = 50_000
+SHARD = 250_000
 
 
 class Apart(Local):

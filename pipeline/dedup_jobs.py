@@ -60,10 +60,16 @@ def dedup(recipe: Recipe, ingested: list[Row], run_jobs: RunJobs) -> list[Row]:
         path = File(storage.join(root, file.path), file.checksum)
         trusted = config.exact in ("raw", "none")
         shards.append(Shard(row.shard, path, row.source, trusted))
-    old = [load_index(storage.join(recipe.base, run), run, config) for run in config.against]
+    old = earlier_runs(recipe)
     limits = Limits.of(recipe.limits.dedup_memory_mb)
     rows = sum(row.kept for row in ingested)
     return dedup_shards(root, shards, rows, config, old, run_jobs, limits)
+
+
+def earlier_runs(recipe: Recipe) -> list[Index]:
+    """The runs that the recipe's documents are judged against; raises as `load_index` does."""
+    config = recipe.dedup
+    return [load_index(storage.join(recipe.base, run), run, config) for run in config.against]
 
 
 def dedup_shards(

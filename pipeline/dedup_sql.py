@@ -39,6 +39,7 @@ def session(beside: str, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnec
         }
         with duckdb.connect(config=settings) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET arrow_lossless_conversion = true")
+            connection.execute("SET enable_progress_bar = false")
             yield connection
 
 

@@ -302,6 +302,14 @@ class Recipe(Strict):
             )
         return path
 
+    @model_validator(mode="after")
+    def _priority_known(self) -> Recipe:
+        for name in self.dedup.priority:
+            if name not in self.sources:
+                hint = nearest(name, self.sources) or f" (valid: {', '.join(sorted(self.sources))})"
+                raise ValueError(f"'dedup.priority' names '{name}', which is no source{hint}")
+        return self
+
     @cached_property
     def base(self) -> str:
         return self.root or "."

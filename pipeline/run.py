@@ -18,7 +18,7 @@ from catalogs.catalog import save_catalog
 from catalogs.errors import DamageError, UserError
 from catalogs.ledger import Ledger, Row
 from pipeline.dedup import check_keep
-from pipeline.dedup_jobs import dedup
+from pipeline.dedup_jobs import dedup, earlier_runs
 from pipeline.documents import DOCUMENTS
 from pipeline.jobs import Job
 from pipeline.plan import boilerplate_jobs, ingest_jobs, write_jobs
@@ -57,6 +57,7 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
     began = time.monotonic()
     root = recipe.run_folder
     check_keep(DOCUMENTS, recipe.dedup)
+    earlier_runs(recipe)
     jobs = ingest_jobs(recipe)
     storage.make_folder(root)
     with lock(root):

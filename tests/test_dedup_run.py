@@ -17,15 +17,19 @@ from typer.testing import CliRunner
 
 from catalogs import storage
 from catalogs.audit import audit
+from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
+from catalogs.explain import find
 from catalogs.ledger import Ledger
 from corpusmill.cli import app
 from pipeline.dedup import DedupConfig, Limits
 from pipeline.dedup_flow import File, Shard
 from pipeline.dedup_jobs import dedup_shards
+from pipeline.recipe import load_recipe
+from pipeline.run import run
 from pipeline.schedule import Settings, start_ray
-from tests.inputs import files_of
-from tests.test_dedup import planted_corpus, rows_of, words, write_shards
+from tests.inputs import files_of, write_recipe
+from tests.test_dedup import planted_corpus, rows_of, text_id, words, write_shards
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -193,3 +197,33 @@ def test_killed_at_any_step_the_output_is_the_same(tmp_path):
         )
     assert list(trees[0]) == list(trees[1]) and len(trees[0]) > 20
     assert trees[0] == trees[1]
+
+
+def test_a_recipe_drops_what_an_earlier_run_has_and_names_it(tmp_path):
+    rng = random.Random(5)
+    texts = [" ".join(words(rng, 80)) for _ in range(8)]
+    new = [texts[0], texts[1] + " and more", " ".join(words(rng, 80))]
+    settings = {"filters": [], "language": {"keep": []}}
+    for name, own, against in (("old", texts, []), ("new", new, ["../old/run"])):
+        (tmp_path / name).mkdir()
+        lines = [json.dumps({"id": f"{name}{n}", "text": text}) for n, text in enumerate(own)]
+        (tmp_path / name / "texts.jsonl").write_text("\n".join(lines))
+        sources = {"texts": {"reader": "jsonl", "paths": "*.jsonl"}}
+        recipe = write_recipe(tmp_path / name, sources, dedup={"against": against}, **settings)
+        run(load_recipe(str(recipe)), Settings(workers=2))
+    root = str(tmp_path / "new" / "run")
+    assert audit(root).problems == []
+    with open_catalog(root) as catalog:
+        rows = catalog.execute(
+            "SELECT kept, dup_reason, dup_kept_id, dup_kept_run FROM documents ORDER BY record"
+        ).fetchall()
+    same, near = (text_id(text) for text in texts[:2])
+    assert rows == [
+        (False, "exact_duplicate", same, "../old/run"),
+        (False, "near_duplicate", near, "../old/run"),
+        (True, None, None, None),
+    ]
+    (story, *_) = find(root, text_id(new[1]))
+    assert story.outcome.startswith(
+        f"dropped as near_duplicate of {near} in the earlier run ../old"
+    )

@@ -28,6 +28,7 @@ def web(**changes):
     ("changes", "field", "hint"),
     [
         ({"dedupe": {}}, "dedupe", "did you mean 'dedup'?"),
+        ({"dedup": {"priority": ["wbe"]}}, "'dedup.priority' names 'wbe'", "no source"),
         ({"dedup": {"band": 3}}, "dedup.band", "did you mean 'bands'?"),
         (web(pathes="x"), "sources.web.pathes", "did you mean 'paths'?"),
         (web(reader="wark"), "sources.web.reader", "did you mean 'warc'?"),
