@@ -186,7 +186,7 @@ def _compare(
         ORDER BY number, members.level, n"""
     ).to_arrow_reader(BATCH)
     state = new_state()
-    with pq.ParquetWriter(path, schema) as writer, _mapped(store) as sets:
+    with pq.ParquetWriter(path, schema) as writer, _Mapped(store) as sets:
         for batch in reader:
             columns = [batch[name].to_numpy() for name in ("number", "n", "start", "size")]
             done = 0
@@ -203,7 +203,7 @@ def _compare(
     )
 
 
-class _mapped:
+class _Mapped:
     """A file of uint32 mapped into memory, whose pages can be let go of."""
 
     def __init__(self, path: str):
@@ -212,7 +212,7 @@ class _mapped:
         self.values = np.zeros(0, np.uint32)
         self.values.setflags(write=False)
 
-    def __enter__(self) -> _mapped:
+    def __enter__(self) -> _Mapped:
         if os.path.getsize(self.path):
             with open(self.path, "rb") as file:
                 self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
