@@ -95,6 +95,7 @@ def reader_of(path: str) -> str:
     while stem.endswith(suffixes):
         stem = stem.rpartition(".")[0]
     by_suffix = {".warc": "warc", ".wat": "warc", ".wet": "wet", ".arc": "arc"}
+    by_suffix |= {".pdf": "pdf", ".txt": "text"}
     name = by_suffix.get(posixpath.splitext(stem)[1], "html")
     return name if name in READERS else "warc"
 

@@ -200,6 +200,9 @@ def wait_for(condition, seconds=60):
         ("a.warc.notes.html", "html"),
         ("my.archive.html.gz", "html"),
         ("s3://bucket/page", "html"),
+        ("notes.txt", "text"),
+        ("paper.PDF", "pdf"),
+        ("a.arc.gz", "arc"),
     ],
 )
 def test_readers_by_name(name, reader):
