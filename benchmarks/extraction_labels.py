@@ -3,7 +3,8 @@
 Words of the page and of the gold text are aligned in order, with a cost for each break, so that a
 common word in a menu is not taken for one of the text; what is left over on both sides is aligned
 again, for text that stands elsewhere in the page than in the gold. The label of a block is the
-share of its words that are aligned.
+share of its words that are aligned. Where only snippets are known, the blocks that hold them have
+labels, and the others none.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ CELLS = 1_500_000_000
 
 @dataclass(frozen=True)
 class Example:
-    """A page with labels: its `features`, and for each block its label and number of words."""
+    """A page with labels: its `features`, and for each block its label and number of words.
+
+    A label is NaN where nothing is known. `snippets` tells of each known snippet whether it is main
+    text, and the blocks it stands in.
+    """
 
     page: GoldPage
     blocks: Blocks
@@ -39,6 +44,36 @@ class Example:
     block_of_word: np.ndarray
     word_ids: np.ndarray
     gold_ids: np.ndarray
+    snippets: tuple[tuple[bool, list[int]], ...] = ()
+
+
+def snippet_example(page: GoldPage) -> Example:
+    """Blocks, features and labels of a page of which snippets are known."""
+    tokens = tokenize(clean(decode(page.payload)[0]))
+    found = blocks(tokens)
+    texts = [" ".join(text.split()) for text in block_texts(tokens, found)]
+    starts = np.cumsum([0] + [len(text) + 1 for text in texts])
+    flat = " ".join(texts)
+    labels = np.full(len(texts), np.nan)
+    snippets = []
+    for is_main, some in ((False, page.must_exclude), (True, page.must_include)):
+        for snippet in some:
+            wanted = " ".join(snippet.split())
+            inside: set[int] = set()
+            at = flat.find(wanted) if wanted else -1
+            while at >= 0:
+                first, last = np.searchsorted(starts, (at, at + len(wanted) - 1), "right") - 1
+                inside.update(range(first, last + 1))
+                # main text may come again outside, what is not to come is wrong anywhere
+                at = -1 if is_main else flat.find(wanted, at + 1)
+            labels[sorted(inside)] = is_main
+            snippets.append((is_main, sorted(inside)))
+    rows, frame = features(found)
+    none = np.zeros(0, np.int64)
+    sizes = np.array([len(words(text)) for text in texts], np.int64)
+    return Example(
+        page, found, rows, frame, labels, sizes, none, none, none, snippets=tuple(snippets)
+    )
 
 
 def example(page: GoldPage) -> Example:
@@ -172,6 +207,19 @@ def shingle_score(example: Example, keep: np.ndarray) -> tuple[float, float, flo
     _, i, j = np.intersect1d(a, b, assume_unique=True, return_indices=True)
     hits = int(np.minimum(n[i], m[j]).sum())
     return hits / len(found), hits / len(wanted), 2 * hits / (len(found) + len(wanted))
+
+
+def snippet_score(pairs: list[tuple[Example, np.ndarray]]) -> tuple[float, float, float]:
+    """Precision, recall and F1 over the snippets of pages, given the blocks that are kept."""
+    tp = fp = fn = 0
+    for example, keep in pairs:
+        for is_main, inside in example.snippets:
+            if is_main:
+                found = bool(inside) and bool(keep[inside].all())
+                tp, fn = tp + found, fn + (not found)
+            else:
+                fp += bool(keep[inside].any())
+    return tp / max(tp + fp, 1), tp / max(tp + fn, 1), 2 * tp / max(2 * tp + fp + fn, 1)
 
 
 def _shingles(ids: np.ndarray) -> np.ndarray:

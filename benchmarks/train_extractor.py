@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/train_extractor.py PAGES_DIR --out pipeline/html/model.npz
 
 PAGES_DIR is described in extraction_gold.py. Pages are weighted alike, so that macro means are
-what is learned for. First a table by cross-validation, pages of one site always in one fold; with
---folds DIR the models of the folds are kept there, for `benchmarks/extract.py --cv DIR`. Then a
-model of all pages is written. Needs LightGBM (`pip install lightgbm`), which using the model does
-not. The same pages give the same model.
+what is learned for; pages of which only snippets are known weigh less. First a table by
+cross-validation, pages of one site always in one fold; with --folds DIR the models of the folds are
+kept there, for `benchmarks/extract.py --cv DIR`. Last a model of all pages is written. Needs
+LightGBM (`pip install lightgbm`), which using the model does not. The same pages give the same model.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import lightgbm
 import numpy as np
 from extraction_gold import load, mean
-from extraction_labels import Example, example, shingle_score
+from extraction_labels import (
+    Example,
+    example,
+    shingle_score,
+    snippet_example,
+    snippet_score,
+)
 
 from pipeline.html.adaptive import best_set
 from pipeline.html.classifier import Classifier
@@ -49,6 +55,8 @@ PARAMETERS = {
 ROUNDS, SECOND_ROUNDS = 220, 120
 SIZE_POWER = 0.7
 """A block weighs its words to this power: long blocks matter more, but not all that they weigh."""
+SNIPPET_WEIGHT = 0.35
+"""What a page of which only snippets are known weighs, of a page with gold text."""
 
 
 def main() -> None:
@@ -63,7 +71,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
-    examples = [example(page) for page in load(arguments.pages) if page.gold is not None]
+    pages = load(arguments.pages)
+    examples = [example(page) for page in pages if page.gold is not None]
+    others = [snippet_example(page) for page in pages if page.gold is None]
+    examples += [e for e in others if np.isfinite(e.labels).any()]
     sizes = [len(e.labels) for e in examples]
     print(f"{len(examples)} pages, {sum(sizes)} blocks, {len(NAMES)} features")
     passes = Passes(examples, folds(examples, arguments.k), arguments.k, arguments.seed)
@@ -77,10 +88,12 @@ def main() -> None:
 def fit(examples: list[Example], rows: list[np.ndarray], rounds: int, seed: int) -> Trees:
     """Trees that tell the labels from rows of features."""
     weights = [block_weights(e) for e in examples]
+    weight = np.concatenate(weights)
+    known = weight > 0
     data = lightgbm.Dataset(
-        np.concatenate(rows),
-        np.concatenate([e.labels for e in examples]),
-        weight=np.concatenate(weights) * sum(map(len, weights)) / len(weights),
+        np.concatenate(rows)[known],
+        np.concatenate([e.labels for e in examples])[known],
+        weight=weight[known] / weight[known].mean(),
     )
     booster = lightgbm.train(PARAMETERS | {"seed": seed}, data, rounds)
     return Trees.build([t["tree_structure"] for t in booster.dump_model()["tree_info"]])
@@ -117,15 +130,17 @@ class Passes:
 
 
 def block_weights(example: Example) -> np.ndarray:
-    """Weights of the blocks of a page; they add up to one."""
-    weights = np.maximum(example.words, 0.3) ** SIZE_POWER
-    return weights / max(weights.sum(), 1e-9)
+    """Weights of the blocks of a page; they add up to one, or to SNIPPET_WEIGHT."""
+    weights = np.maximum(example.words, 0.3) ** SIZE_POWER * np.isfinite(example.labels)
+    share = SNIPPET_WEIGHT if example.snippets else 1.0
+    return weights * share / max(weights.sum(), 1e-9)
 
 
 def cross_validate(passes: Passes, out: Path | None) -> None:
     """Print macro means over pages that the model has not seen, nor any page of their sites."""
     examples, fold = passes.examples, passes.fold
-    scores: list[tuple[float, float, float]] = [(0.0, 0.0, 0.0)] * len(examples)
+    scores: dict[int, tuple[float, float, float]] = {}
+    snippets = []
     for number in range(passes.k):
         model = passes.both(number)
         if out:
@@ -134,17 +149,26 @@ def cross_validate(passes: Passes, out: Path | None) -> None:
         for i in np.flatnonzero(fold == number):
             e = examples[i]
             p = model.of_rows(e.blocks, e.rows, e.frame)
-            scores[i] = shingle_score(e, best_set(p, e.words)[0])
+            keep = best_set(p, e.words)[0]
+            if e.snippets:
+                snippets.append((e, keep))
+            else:
+                scores[i] = shingle_score(e, keep)
     if out:
         ids = {e.page.id: int(f) for e, f in zip(examples, fold, strict=True)}
         (out / "folds.json").write_text(json.dumps(ids, indent=0), "utf-8")
-    show("all", scores)
+    show("all", list(scores.values()))
     for name in ("page_type", "source"):
         groups = defaultdict(list)
-        for e, row in zip(examples, scores, strict=True):
-            groups[getattr(e.page, name)].append(row)
+        for i, row in sorted(scores.items()):
+            groups[getattr(examples[i].page, name)].append(row)
         for group in sorted(groups):
             show(group, groups[group])
+    if snippets:
+        p, r, f = snippet_score(snippets)
+        print(
+            f"{'snippets of pages without gold text':50}{len(snippets):5}{p:8.3f}{r:8.3f}{f:8.3f}"
+        )
 
 
 def folds(examples: list[Example], k: int) -> list[int]:
