@@ -6,7 +6,8 @@ PAGES_DIR is described in extraction_gold.py. Pages are weighted alike, so that 
 what is learned for; pages of which only snippets are known weigh less. First a table by
 cross-validation, pages of one site always in one fold; with --folds DIR the models of the folds are
 kept there, for `benchmarks/extract.py --cv DIR`. Last a model of all pages is written. Needs
-LightGBM (`pip install lightgbm`), which using the model does not. The same pages give the same model.
+LightGBM (`pip install lightgbm`), which using the model does not. The same pages give the same
+model.
 """
 
 from __future__ import annotations
