@@ -37,6 +37,7 @@ import pyarrow.parquet as pq
 
 from filters import features, judge, load_preset, preset_names
 
+LOADED = {name: load_preset(name) for name in preset_names()}
 PRESETS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
 WARM_UP = "the x): has [1] marks, and\n{all} the kernels of it."
 PACKAGES = ("datatrove", "spacy", "numba", "numpy", "pyarrow")
@@ -97,7 +98,7 @@ def judge_here(column: pa.Array, words: str) -> dict[str, list[str | None]]:
     languages = pa.array(["en"] * len(column), pa.string())
     table = features(column, words=words, languages=languages)
     table = table.append_column("language", languages)
-    reasons = {name: judge(table, [load_preset(name)]) for name in preset_names()}
+    reasons = {name: judge(table, [preset]) for name, preset in LOADED.items()}
     return {name: reasons[name].to_pylist() for name in PRESETS}
 
 

@@ -77,7 +77,7 @@ def working_space(counts: np.ndarray) -> _Space:
 def repeats(counts: np.ndarray, hashes: np.ndarray, lengths: np.ndarray, last: int) -> Repeats:
     """Repeated 2- to last-grams of texts of so many words, each with its hash and length."""
     found = Repeats(*(np.zeros((len(counts), 9), np.int64) for _ in range(4)))
-    repeated_ngrams(counts, hashes, lengths, last, *working_space(counts)[:6], *found)
+    repeated_ngrams(counts, hashes, lengths, last, *working_space(counts)[:7], *found)
     return found
 
 
@@ -169,6 +169,7 @@ def repeated_ngrams(
     active,
     ids,
     sums,
+    pair_keys,
     times,
     first,
     longest,
@@ -194,7 +195,7 @@ def repeated_ngrams(
             if grams <= 0:
                 break
             if n == 2:
-                size = pairs(hashes, base, grams, keys, sketch, values, active, ids)
+                size = pairs(hashes, base, grams, keys, sketch, values, active, ids, pair_keys)
             elif size:
                 size = next_size(grams, size, keys, values, active, ids)
             best = np.int64(1)
@@ -223,21 +224,20 @@ def repeated_ngrams(
 
 
 @inner
-def pairs(hashes, base, grams, keys, sketch, values, active, ids):
+def pairs(hashes, base, grams, keys, sketch, values, active, ids, pair_keys):
     """List the places of repeated 2-grams in active, with their ids; returns how many."""
     shift = clear_sketch(sketch, grams)
     for i in range(grams):
-        note(sketch, shift, hashes[base + i] * _FIRST + hashes[base + i + 1])
+        pair_keys[i] = hashes[base + i] * _FIRST + hashes[base + i + 1]
+        note(sketch, shift, pair_keys[i])
     size = 0
     for i in range(grams):
-        key = hashes[base + i] * _FIRST + hashes[base + i + 1]
         active[size] = i
-        size += noted_twice(sketch, shift, key)
+        size += noted_twice(sketch, shift, pair_keys[i])
     mask = clear(keys, size)
     for a in range(size):
         i = active[a]
-        key = hashes[base + i] * _FIRST + hashes[base + i + 1]
-        number(key, i, keys, mask, values, ids)
+        number(pair_keys[i], i, keys, mask, values, ids)
     return keep_repeated(size, active, ids)
 
 
@@ -294,7 +294,7 @@ def duplicate_ngrams(
     base = 0
     for k in range(len(counts)):
         words = counts[k]
-        size = candidates(words, base, stream, places, sketch, active)
+        size = candidates(words, base, stream, places, sketch, active, hashes)
         if size:
             total = np.int64(0)
             for i in range(words):
@@ -335,7 +335,7 @@ def duplicate_ngrams(
 
 
 @inner
-def candidates(words, base, stream, places, sketch, active):
+def candidates(words, base, stream, places, sketch, active, keys):
     """List the words at which duplicates of five words or more may begin; returns how many."""
     grams = words - 4
     if grams <= 1:
@@ -343,12 +343,12 @@ def candidates(words, base, stream, places, sketch, active):
     for i in range(grams):
         active[i] = i
     # Twice: another hash leaves few that only seem to be repeated.
-    size = thin_out(grams, base, stream, places, sketch, active, _FIRST)
-    return thin_out(size, base, stream, places, sketch, active, _MIX)
+    size = thin_out(grams, base, stream, places, sketch, active, keys, _FIRST)
+    return thin_out(size, base, stream, places, sketch, active, keys, _MIX)
 
 
 @inner
-def thin_out(size, base, stream, places, sketch, active, salt):
+def thin_out(size, base, stream, places, sketch, active, keys, salt):
     """Leave words out of the list at which no duplicate begins; returns its new size.
 
     Duplicates begin with the same 16 bytes, or, if they are shorter, with the same 8.
@@ -358,18 +358,18 @@ def thin_out(size, base, stream, places, sketch, active, salt):
         i = base + active[a]
         begin = np.int64(places[i])
         first, second = load8(stream, begin), load8(stream, begin + 8)
-        note(sketch, shift, (first * salt ^ second) * _ODD)
+        keys[a] = (first * salt ^ second) * _ODD
+        note(sketch, shift, keys[a])
         if places[i + 5] - begin < 16:
             note(sketch, shift, first * salt)
     kept = 0
     for a in range(size):
         i = base + active[a]
+        found = noted_twice(sketch, shift, keys[a])
         begin = np.int64(places[i])
-        first, second = load8(stream, begin), load8(stream, begin + 8)
-        found = noted_twice(sketch, shift, (first * salt ^ second) * _ODD)
         short = places[i + 5] - begin
         if short < 16:
-            found |= short < 8 or noted_twice(sketch, shift, first * salt)
+            found |= short < 8 or noted_twice(sketch, shift, load8(stream, begin) * salt)
         active[kept] = active[a]
         kept += found
     return kept
