@@ -89,7 +89,8 @@ class Parser:
         is_pdf = record.media_type == PDF_TYPE
         if is_pdf not in self._boxes:
             limits = self.pdf_limits if is_pdf else self.html_limits
-            self._boxes[is_pdf] = borrow("pipeline.parse:parse", limits)
+            function = "parse_pdf" if is_pdf else "parse_html"
+            self._boxes[is_pdf] = borrow(f"pipeline.parse:{function}", limits)
         outcome = self._boxes[is_pdf].call(self._item(record, is_pdf))
         if outcome.error:
             return {"error": outcome.error, "detail": outcome.detail}

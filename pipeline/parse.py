@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from functools import cache
 from typing import Any
 
 from pipeline.documents import PAGE
@@ -16,49 +14,24 @@ PDF_FAILURES = ("encrypted", "corrupt", "oversized")
 PAGE_COLUMNS = tuple(field.name for field in PAGE)
 
 
-def parse(item: dict[str, Any]) -> dict[str, Any]:
-    """Parse one HTML page or PDF.
+def parse_html(item: dict[str, Any]) -> dict[str, Any]:
+    """Parse one HTML page.
 
     Parameters
     ----------
     item
-        ``payload`` (bytes), ``media_type``, ``uri``, ``charset``, ``headers``, ``engine``,
-        ``options``, ``structure``, ``plugins``; for PDFs also ``ocr`` (the recipe's) with
-        ``max_seconds``.
+        ``payload`` (bytes), ``uri``, ``charset``, ``headers``, ``engine``, ``options``,
+        ``structure``, ``plugins``.
 
     Returns
     -------
     dict
-        Columns of the document row, with ``text``; or ``error`` and ``detail`` when the payload
-        is to be quarantined.
+        Columns of the document row, with ``text``.
     """
-    prepare(item)
-    if item["media_type"] == PDF_TYPE:
-        return parse_pdf(item)
-    return parse_html(item)
-
-
-def prepare(item: dict[str, Any]) -> None:
-    """Load what parsing needs, once per process: its cost is not that of the first document."""
-    for plugin in item.get("plugins", ()):
-        load_plugin(plugin)
-    if item["media_type"] == PDF_TYPE:
-        import ocr  # noqa: F401
-    else:
-        _prepare_html(item["engine"], item.get("structure", "plain"))
-
-
-@cache
-def _prepare_html(engine: str, structure: str) -> None:
-    page = {"media_type": HTML_TYPES[0], "payload": _WARM_UP, "uri": "", "charset": None}
-    with contextlib.suppress(Exception):  # the call that counts will tell
-        parse_html(page | {"headers": {}, "engine": engine, "structure": structure, "options": {}})
-
-
-def parse_html(item: dict[str, Any]) -> dict[str, Any]:
     from filters import HtmlPage, html_licence, opt_outs
     from pipeline.extract import Page, check_options, extract_page
 
+    _load_plugins(item)
     headers = item["headers"]
     structure = {"structure": item.get("structure", "plain")}
     options = check_options(item["engine"], structure | item["options"])
@@ -85,9 +58,32 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _load_kernels() -> None:
+    page = {"payload": _WARM_UP, "uri": "", "charset": None, "headers": {}}
+    parse_html(page | {"engine": "adaptive", "options": {}})
+
+
+parse_html.prepare = _load_kernels
+"""Before the child is ready: compiling, the first time, takes longer than a page may."""
+
+
 def parse_pdf(item: dict[str, Any]) -> dict[str, Any]:
+    """Parse one PDF.
+
+    Parameters
+    ----------
+    item
+        ``payload`` (bytes), ``plugins``, ``ocr`` (the recipe's) with ``max_seconds``.
+
+    Returns
+    -------
+    dict
+        Columns of the document row, with ``text``; or ``error`` and ``detail`` when the payload
+        is to be quarantined.
+    """
     from ocr import PdfOptions, RouterThresholds, read_pdf
 
+    _load_plugins(item)
     wanted = item["ocr"]
     options = PdfOptions(
         engine=wanted["engine"],
@@ -133,3 +129,8 @@ def _pdf_licence(meta: dict[str, str]) -> dict[str, str]:
             evidence = f"XMP {key}: {meta[key]}"[:300]
             return {"licence": licence, "licence_scope": "page", "licence_evidence": evidence}
     return {}
+
+
+def _load_plugins(item: dict[str, Any]) -> None:
+    for plugin in item.get("plugins", ()):
+        load_plugin(plugin)

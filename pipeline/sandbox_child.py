@@ -42,7 +42,7 @@ def die_with_parent() -> None:
 def serve(name: str, memory_mb: int) -> None:
     """Answer frames until standard input closes.
 
-    A function ``prepare`` beside the one that is called sees each item first, off the clock.
+    What a function has as its attribute ``prepare`` runs once, before any limit holds.
     """
     answers = os.dup(1)
     os.dup2(2, 1)  # what parsers print must not mix with the answers
@@ -57,7 +57,8 @@ def serve(name: str, memory_mb: int) -> None:
     try:
         module_name, function = name.split(":")
         module = importlib.import_module(module_name)
-        call, prepare = getattr(module, function), getattr(module, "prepare", None)
+        call = getattr(module, function)
+        getattr(call, "prepare", lambda: None)()
     except Exception as error:
         answer(Outcome(error="parser_error", detail=_line(error)))
         return
@@ -69,8 +70,6 @@ def serve(name: str, memory_mb: int) -> None:
         except (EOFError, TypeError):
             return
         try:
-            if prepare:
-                prepare(item)
             signal.setitimer(signal.ITIMER_PROF, seconds)
             outcome = Outcome(value=call(item))
         except ImportError as error:  # the installation is broken, not the document

@@ -4,7 +4,7 @@ import pytest
 
 from ocr import PdfOptions, read_pdf
 from ocr.judgement import PageShape, judge
-from pipeline.parse import parse
+from pipeline.parse import parse_pdf
 from tests.pdfs import Page, make
 from tests.test_ocr import PROSE, XMP
 
@@ -83,7 +83,7 @@ def test_columns_of_the_document_row():
     info = b"<</Title(Of Mills)/Author(A. Miller)/Producer(pen)>>"
     page = Page().lines(72, 100, [*PROSE, "doi: 10.1234/valley.56-a."])
     settings = {"engine": "none", "options": {}, "fallback": "none", "router": {}}
-    row = parse(
+    row = parse_pdf(
         {
             "payload": make(page, info=info, xmp=XMP).bytes(),
             "media_type": "application/pdf",
