@@ -48,9 +48,7 @@ def write(path: Path, rows: list[tuple], **columns) -> Path:
 
 
 def dedup(*arguments) -> str:
-    result = CliRunner().invoke(app, ["dedup", *map(str, arguments)], catch_exceptions=True)
-    if isinstance(result.exception, UserError):
-        raise result.exception
+    result = CliRunner().invoke(app, ["dedup", *map(str, arguments)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
