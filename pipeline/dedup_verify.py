@@ -220,9 +220,9 @@ class _Mapped:
         return self
 
     def __exit__(self, *_) -> None:
+        # not closed by force: the last array that looks into the map ends it
         del self.values
-        if self.map is not None:
-            self.map.close()
+        self.map = None
 
     def let_go(self) -> None:
         if self.map is not None and hasattr(mmap, "MADV_DONTNEED"):

@@ -59,7 +59,7 @@ def test_a_path_list_over_a_failing_line_gives_what_the_files_give(tmp_path):
         faults = [None, (503, {"Retry-After": "1"}), None, "cut", (429, {}), None, "reset", "cut"]
         server.faults = lambda number, path: faults[number % 8] if number < 40 else None
         mill(there, {"paths": f"{server.url}/data/warc.paths.gz"}, remote=QUICK)
-        assert sum(row["remote_retries"] for row in stats(there)) > 0
+        assert sum(row.get("remote_retries", 0) for row in stats(there)) > 0
         server.faults = lambda number, path: None
         requests = len(server.log)
         again = run(load_recipe(str(there / "recipe.yaml")), SETTINGS)
