@@ -14,6 +14,8 @@ from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
 
 PLAN = "plan.json"
+CUTTING = {"boilerplate": "boilerplate", "repeats": "cuts"}
+"""Steps that cut texts, and the kind of file that says what."""
 
 
 @dataclass
@@ -116,20 +118,17 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
         verdicts = _tally(ledger.file(row.files["attributes"]), ["kept", "reason"])
         kept = verdicts.pop("True:None", 0)
         rejected = {f"dedup:{key.split(':', 1)[1]}": n for key, n in verdicts.items()}
-    elif row.step == "boilerplate":
-        reasons = _tally(ledger.file(row.files["boilerplate"]), ["cut_reason"])
-        rejected = {f"boilerplate:{key}": n for key, n in reasons.items() if key != "None"}
-        kept = row.read - sum(rejected.values())
-    elif row.step == "repeats":
-        reasons = _tally(ledger.file(row.files["cuts"]), ["cut_reason"])
-        rejected = {key: n for key, n in reasons.items() if key.startswith("repeats:")}
+    elif row.step in CUTTING:
+        # the later of these steps passes on what the earlier found
+        reasons = _tally(ledger.file(row.files[CUTTING[row.step]]), ["cut_reason"])
+        rejected = {key: n for key, n in reasons.items() if key.startswith(f"{row.step}:")}
         kept = row.read - sum(rejected.values())
     elif row.step == "write":
         kept = _rows(ledger.file(row.files["corpus"]))
         result.totals["corpus"] += kept
         for key, count in rejected.items():
             stage = key.split(":", 1)[0]
-            result.totals["cut" if stage in ("boilerplate", "repeats") else "duplicates"] += count
+            result.totals["cut" if stage in CUTTING else "duplicates"] += count
     told = (row.kept, row.rejected, row.quarantined)
     if (kept, rejected, quarantined) != told:
         result.problems.append(

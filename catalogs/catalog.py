@@ -102,14 +102,13 @@ DEDUP = {
 }
 BOILERPLATE = {
     "cut_spans": "bytes of the text that repeat across pages of its host, cut from corpus/",
-    "cut_reason": "too_short where too little is left without them, else null",
+    "cut_reason": "stage:reason where too little is left without them, else null",
 }
 
 
 FATE = (
     "CASE WHEN coalesce(kept, true) THEN 'kept' WHEN dup_reason IS NOT NULL "
-    "THEN 'dedup:' || dup_reason WHEN contains(cut_reason, ':') THEN cut_reason "
-    "ELSE 'boilerplate:' || cut_reason END"
+    "THEN 'dedup:' || dup_reason ELSE cut_reason END"
 )
 """What became of a row of the view ``documents``, as SQL."""
 LATER = "('dedup', 'boilerplate', 'repeats')"
@@ -300,8 +299,7 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
     later = ", ".join((*DEDUP, *BOILERPLATE))
     connection.execute(
         f"CREATE VIEW rejected AS SELECT * FROM {_scan(paths['rejected'])} UNION ALL BY NAME "
-        "SELECT CASE WHEN dup_reason IS NOT NULL THEN 'dedup' WHEN contains(cut_reason, ':') "
-        "THEN split_part(cut_reason, ':', 1) ELSE 'boilerplate' END AS stage, "
+        "SELECT if(dup_reason IS NOT NULL, 'dedup', split_part(cut_reason, ':', 1)) AS stage, "
         f"coalesce(dup_reason, split_part(cut_reason, ':', -1)) AS reason, * EXCLUDE ({later}) "
         "FROM documents WHERE NOT kept"
     )

@@ -87,8 +87,8 @@ def _document_outcome(row: dict[str, Any]) -> str:
             f", {size:,} bytes of {what} cut" for what, size in lost.items()
         )
     if row["dup_reason"] is None:
-        stage, _, reason = row["cut_reason"].rpartition(":")
-        return f"rejected at {stage or 'boilerplate'}: {reason}"
+        stage, _, reason = row["cut_reason"].partition(":")
+        return f"rejected at {stage}: {reason}"
     near = f", Jaccard {row['dup_jaccard']:.2f}" if row["dup_jaccard"] else ""
     run = f" in the earlier run {row['dup_kept_run']}" if row["dup_kept_run"] else ""
     return f"dropped as {row['dup_reason']} of {row['dup_kept_id']}{run}{near}"

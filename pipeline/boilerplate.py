@@ -25,12 +25,12 @@ from pipeline.jobs import Job, at_work
 from pipeline.recipe import Boilerplate
 from pipeline.shards import compression_options
 
-TOO_SHORT = "too_short"
+TOO_SHORT = "boilerplate:too_short"
 BOILERPLATE = pa.schema(
     [
         DOCUMENTS.field("row_id"),
         field("cut_spans", SPANS, "bytes of the text that repeat across pages of its host"),
-        field("cut_reason", pa.string(), "too_short when too little is left of the text"),
+        field("cut_reason", pa.string(), "boilerplate:too_short when too little is left"),
     ]
 )
 
@@ -64,7 +64,7 @@ def find_boilerplate(job: Job) -> Row:
                     stats["bytes_cut"] += sum(end - start for start, end in found)
                 writer.write_table(_table(table["row_id"], spans, reasons))
         read = sum(kept)
-        losses = {f"boilerplate:{TOO_SHORT}": rejected} if rejected else {}
+        losses = {TOO_SHORT: rejected} if rejected else {}
         return work.commit(read=read, kept=read - rejected, rejected=losses, stats=dict(stats))
 
 

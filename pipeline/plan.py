@@ -47,7 +47,7 @@ INGEST_LIBRARIES = (
 BOILERPLATE_CODE = ("filters.boilerplate", "pipeline.boilerplate")
 NOT_DECIDING = ("path", "plugins", "remote")
 PACE = ".pace"
-WRITE_CODE = ("pipeline.write", "pipeline.documents", "pipeline.shards", "filters.c4")
+WRITE_CODE = ("pipeline.write", "pipeline.documents", "pipeline.shards", "filters")
 
 
 def ingest_jobs(recipe: Recipe) -> list[Job]:
@@ -130,7 +130,7 @@ def write_jobs(
     """
     code = code_version(WRITE_CODE, ("pyarrow",))
     settings = recipe.write
-    compression = {"compression": settings.compression, "level": settings.level}
+    how = {"compression": settings.compression, "level": settings.level, "words": recipe.words}
     jobs = []
     for source in sorted(recipe.sources):
         rows = [row for row in ingested if row.source == source]
@@ -154,10 +154,10 @@ def write_jobs(
                     root=root,
                     step="write",
                     shard=f"source={source}/part-{number:05d}",
-                    address=address("write", compression, inputs, code),
+                    address=address("write", how, inputs, code),
                     run=write_part,
                     arguments={
-                        **compression,
+                        **how,
                         "buffer_mb": recipe.limits.buffer_mb,
                         "parts": [[storage.join(root, file.path) for file in own] for own in files],
                     },

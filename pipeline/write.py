@@ -78,7 +78,8 @@ def write_part(job: Job) -> Row:
                 rejected.update(reasons.drop_null().to_pylist())
                 keep = pc.is_null(reasons)
                 table = table.append_column("dup_count", verdicts["dup_count"]).filter(keep)
-                table = _cut(table, *(batch["cut_spans"].filter(keep) for batch in spans))
+                cuts_kept = (batch["cut_spans"].filter(keep) for batch in spans)
+                table = _cut(table, arguments["words"], *cuts_kept)
                 tokens += pc.sum(table["n_tokens"]).as_py() or 0
                 text_bytes += pc.sum(table["n_bytes"]).as_py() or 0
                 shard.append(table)
@@ -94,22 +95,18 @@ def _reasons(verdicts: pa.RecordBatch, cuts: pa.RecordBatch | None = None) -> pa
     """Why rows are not written, ``stage:reason`` or null."""
     reasons = pc.binary_join_element_wise("dedup", verdicts["reason"], ":")
     reasons = pc.if_else(verdicts["kept"], None, reasons)
-    if cuts is None:
-        return reasons
-    cut = cuts["cut_reason"]  # "stage:reason", the stage left out by the boilerplate step
-    staged = pc.binary_join_element_wise("boilerplate", cut, ":")
-    staged = pc.if_else(pc.match_substring(cut, ":"), cut, staged)
-    return pc.coalesce(reasons, staged)
+    return reasons if cuts is None else pc.coalesce(reasons, cuts["cut_reason"])
 
 
-def _cut(table: pa.Table, spans: pa.Array | None = None) -> pa.Table:
-    """The rows without their spans, and the counts of the text that is left."""
+def _cut(table: pa.Table, words: str, spans: pa.Array | None = None) -> pa.Table:
+    """The rows without their spans; the text that is left is counted as INGEST counted it."""
     before = table["n_bytes"].combine_chunks()
     lists = pc.list_value_length(spans) if spans is not None else pa.nulls(len(table), pa.int32())
     changed = pc.greater(pc.fill_null(lists, 0), 0)
     if pc.any(changed).as_py():
         texts = cut_spans(table["text"].filter(changed), spans.filter(changed))
-        counts = features(texts)
+        languages = table["language"].filter(changed).combine_chunks()
+        counts = features(texts, words=words, languages=languages)
         n_bytes, n_words = counts["n_bytes"], counts["n_words"]
         tokens = np.ceil(n_bytes.to_numpy() / BYTES_PER_TOKEN).astype(np.int64)
         new = {"text": texts, "n_bytes": n_bytes, "n_words": n_words, "n_tokens": pa.array(tokens)}

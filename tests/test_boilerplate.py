@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import duckdb
@@ -16,7 +17,7 @@ from catalogs.audit import audit
 from catalogs.catalog import open_catalog
 from catalogs.explain import find
 from catalogs.ledger import Ledger
-from filters import LineCounts, LineRules, boilerplate_spans, cut_spans, line_hashes
+from filters import LineCounts, LineRules, boilerplate_spans, cut_spans, features, line_hashes
 from pipeline.boilerplate import BOILERPLATE
 from pipeline.recipe import load_recipe
 from pipeline.run import run
@@ -193,6 +194,37 @@ def test_counts_are_of_what_is_left(milled):
         assert left == size == whole - lost
         assert (words < all_words) == (lost > 0)
     assert sum(lost > 0 for _, lost, *_ in rows) in (11, 12)
+
+
+CHINESE = (
+    "河边的小镇在清晨醒来,渔民们把船推入水中。",
+    "老师告诉学生们,历史不只是年份和名字。",
+    "冬天的雪覆盖了整个山谷,路上没有一个人。",
+    "市场里的水果很便宜,因为今年的收成很好。",
+    "火车晚点了两个小时,旅客们在站台上等待。",
+    "她每天晚上都写日记,记录花园里的变化。",
+)
+NOTICE = "本网站使用缓存来改善您的浏览体验,请阅读我们的隐私政策并点击接受所有内容。"
+
+
+def test_what_is_left_is_counted_as_the_whole_was(tmp_path):
+    """Chinese is counted by character, in the document and in what WRITE leaves of it."""
+    with open(tmp_path / "pages.jsonl", "w") as file:
+        for number, order in zip(range(12), itertools.permutations(CHINESE), strict=False):
+            text = "\n".join([f"第{number}页", "".join(order) * (number + 3), NOTICE])
+            file.write(json.dumps({"text": text, "url": f"https://zh.test/{number}"}) + "\n")
+    options = {"reader": "jsonl", "paths": "pages.jsonl", "options": {"uri_field": "url"}}
+    recipe = write_recipe(tmp_path, {"web": options}, dedup={"fuzzy": False})
+    run(load_recipe(str(recipe)), Settings(workers=1))
+    with open_catalog(str(tmp_path / "run")) as catalog:
+        rows = catalog.execute(
+            "SELECT c.text, c.n_words, c.language FROM corpus c WHERE cut_bytes > 0"
+        ).fetchall()
+    assert len(rows) == 12
+    for text, words, language in rows:
+        assert language == "zh" and NOTICE not in text
+        [counted] = features([text], languages=[language])["n_words"].to_pylist()
+        assert words == counted > len(text) // 2
 
 
 def test_copies_are_not_further_pages(milled):
