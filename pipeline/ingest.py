@@ -99,7 +99,6 @@ class Parser:
     def _item(self, record: Record, is_pdf: bool) -> dict[str, Any]:
         item = {
             "payload": record.payload,
-            "media_type": record.media_type,
             "uri": record.uri,
             "charset": record.charset,
             "headers": record.headers,

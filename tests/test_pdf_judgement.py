@@ -86,7 +86,6 @@ def test_columns_of_the_document_row():
     row = parse_pdf(
         {
             "payload": make(page, info=info, xmp=XMP).bytes(),
-            "media_type": "application/pdf",
             "ocr": {**settings, "max_pages": 9, "max_seconds": None, "max_failed_pages": 0.5},
         }
     )
