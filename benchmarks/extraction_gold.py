@@ -45,12 +45,25 @@ class GoldPage:
 
     @cached_property
     def payload(self) -> bytes:
-        data = self.path.read_bytes()
-        return gzip.decompress(data) if self.path.suffix == ".gz" else data
+        return payload(self.path)
 
     @property
     def site(self) -> str:
         return site(self.url) or self.id
+
+
+def payload(path: Path) -> bytes:
+    """The bytes of a page, of a file that may be compressed."""
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
+
+
+def lines_and_pages(manifest: Path) -> list[tuple[dict[str, Any], str]]:
+    """Each line of a manifest and the decoded page that its `file` names beside it."""
+    from pipeline.charset import clean, decode
+
+    rows = map(json.loads, manifest.read_text(encoding="utf-8").splitlines())
+    return [(row, clean(decode(payload(manifest.parent / row["file"]))[0])) for row in rows]
 
 
 def load(folder: Path) -> list[GoldPage]:

@@ -11,8 +11,6 @@ punctuation and white space, authors when they are the same people, a date when 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import re
 import sys
 import time
@@ -20,6 +18,8 @@ import unicodedata
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+
+from extraction_gold import lines_and_pages
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -66,17 +66,8 @@ def trafilatura(html: str, url: str) -> dict[str, str | None]:
 
 def read(folder: Path) -> list[tuple[dict, str]]:
     """The lines of the manifest that have one of the fields, and their pages."""
-    from pipeline.charset import clean, decode
-
-    pages = []
-    for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
-        gold = json.loads(line)
-        if any(gold.get(field) for field in FIELDS):
-            payload = (folder / gold["file"]).read_bytes()
-            if gold["file"].endswith(".gz"):
-                payload = gzip.decompress(payload)
-            pages.append((gold, clean(decode(payload)[0])))
-    return pages
+    pages = lines_and_pages(folder / "manifest.jsonl")
+    return [(gold, page) for gold, page in pages if any(gold.get(field) for field in FIELDS)]
 
 
 def main() -> None:

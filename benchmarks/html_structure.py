@@ -12,15 +12,15 @@ but navigation and what nobody sees; our engines come next, then peers, as far a
 from __future__ import annotations
 
 import argparse
-import gzip
 import importlib
-import json
 import re
 import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from extraction_gold import lines_and_pages
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -127,20 +127,6 @@ def peers(structure: str) -> dict[str, Callable[[str, str], str]]:
     return found
 
 
-def read_gold(folder: Path) -> list[tuple[dict, str]]:
-    """Gold and decoded page of every line of structure.jsonl."""
-    from pipeline.charset import clean, decode
-
-    pages = []
-    for line in (folder / "structure.jsonl").read_text(encoding="utf-8").splitlines():
-        gold = json.loads(line)
-        payload = (folder / gold["file"]).read_bytes()
-        if gold["file"].endswith(".gz"):
-            payload = gzip.decompress(payload)
-        pages.append((gold, clean(decode(payload)[0])))
-    return pages
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="with structure.jsonl")
@@ -148,7 +134,7 @@ def main() -> None:
     parser.add_argument("--engines", default="", help="our engines, separated by commas")
     parser.add_argument("--misses", action="store_true", help="print what `whole` misses, no peers")
     options = parser.parse_args()
-    pages = read_gold(options.folder)
+    pages = lines_and_pages(options.folder / "structure.jsonl")
     if options.misses:
         print_misses(pages, options.structure)
         return
