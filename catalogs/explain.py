@@ -12,8 +12,8 @@ ORIGIN = (
     *("media_type", "charset", "engine", "metadata"),
 )
 TAGS = (
-    *("id", "row_id", "title", "author", "date", "language", "language_score", "licence"),
-    *("licence_scope", "licence_evidence", "opt_out", "url_block", "n_pages", "pages"),
+    *("id", "row_id", "title", "author", "date", "language", "language_score", "license"),
+    *("license_scope", "license_evidence", "opt_out", "url_block", "n_pages", "pages"),
 )
 MATCH = "row_id = $1 OR uri = $1 OR container = $1"
 MATCH_END = "ends_with(uri, '/' || $1)"

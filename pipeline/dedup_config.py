@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-KEEP_FIRST = ("licence is null", "fetched_at desc nulls last", "n_bytes desc")
+KEEP_FIRST = ("license is null", "fetched_at desc nulls last", "n_bytes desc")
 
 OrderExpression = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 

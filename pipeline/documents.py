@@ -61,9 +61,9 @@ PARSED = [
     field("date", pa.string(), "date of publication that the document names, as written"),
     field("charset", pa.string(), "encoding that the bytes were decoded with"),
     field("engine", pa.string(), "extraction or OCR engine that made the text"),
-    field("licence", pa.string(), "licence as SPDX id, or null if none was found"),
-    field("licence_scope", pa.string(), "what the licence covers: page, part, unclear or source"),
-    field("licence_evidence", pa.string(), "where the licence stands and what stands there"),
+    field("license", pa.string(), "licence as SPDX id, or null if none was found"),
+    field("license_scope", pa.string(), "what the licence covers: page, part, unclear or source"),
+    field("license_evidence", pa.string(), "where the licence stands and what stands there"),
     field("opt_out", pa.list_(pa.string()), "signals against use for training, such as noai"),
     field("n_pages", pa.int32(), "pages of a PDF, else null"),
     field(

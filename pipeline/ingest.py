@@ -266,23 +266,23 @@ class Mill:
             "fetched_at": record.fetched_at,
             "charset": record.charset,
         }
-        row.update(_declared(metadata, self.arguments["licence"]))
+        row.update(_declared(metadata, self.arguments["license"]))
         if metadata:
             row["metadata"] = json.dumps(metadata, sort_keys=True, default=str)
         return row
 
 
-def _declared(metadata: dict[str, Any], source_licence: str | None) -> dict[str, Any]:
+def _declared(metadata: dict[str, Any], declared_for_all: str | None) -> dict[str, Any]:
     """Columns that the input or the recipe declares; they leave `metadata`."""
     own = ("title", "author", "date")
     row = {name: str(metadata.pop(name)) for name in own if metadata.get(name)}
-    declared = metadata.pop("licence", None) or metadata.pop("license", None)
-    if declared:
-        row.update(licence=str(declared), licence_scope="page")
-        row["licence_evidence"] = "declared by the record"
-    elif source_licence:
-        row.update(licence=source_licence, licence_scope="source")
-        row["licence_evidence"] = "declared for the source by the recipe"
+    declared = [metadata.pop(name, None) for name in ("license", "licence")]
+    if any(declared):
+        row.update(license=str(declared[0] or declared[1]), license_scope="page")
+        row["license_evidence"] = "declared by the record"
+    elif declared_for_all:
+        row.update(license=declared_for_all, license_scope="source")
+        row["license_evidence"] = "declared for the source by the recipe"
     return row
 
 

@@ -51,9 +51,9 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
         "charset": page.charset,
         "charset_from": page.decided_by,
         "engine": page.engine,
-        "licence": licence.id,
-        "licence_scope": licence.scope if licence.id else None,
-        "licence_evidence": licence.evidence or None,
+        "license": licence.id,
+        "license_scope": licence.scope if licence.id else None,
+        "license_evidence": licence.evidence or None,
         "opt_out": opted_out,
     }
 
@@ -127,7 +127,7 @@ def _pdf_licence(meta: dict[str, str]) -> dict[str, str]:
     for key, find in (("licence", licence_of_url), ("rights", licence_of_words)):
         if licence := find(meta.get(key, "")):
             evidence = f"XMP {key}: {meta[key]}"[:300]
-            return {"licence": licence, "licence_scope": "page", "licence_evidence": evidence}
+            return {"license": licence, "license_scope": "page", "license_evidence": evidence}
     return {}
 
 

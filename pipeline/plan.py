@@ -186,7 +186,7 @@ def _arguments(recipe: Recipe, name: str, lists: UrlLists) -> dict[str, Any]:
         "options": source.options,
         **base,
         "remote": {**recipe.patience.model_dump(), "folder": pace},
-        "licence": source.licence,
+        "license": source.license,
         "extract": recipe.extract_of(name).model_dump(),
         "ocr": recipe.ocr.model_dump(),
         "language": language_arguments(recipe, name),

@@ -186,7 +186,7 @@ class Source(Inputs):
     """
 
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
-    licence: str | None = Field(None, description="licence declared for all of the source (SPDX)")
+    license: str | None = Field(None, description="licence declared for all of the source (SPDX)")
     filters: list[Filter] | None = Field(None, description="filters instead of the recipe's")
     language: Language | None = Field(None, description="language rules instead of the recipe's")
     extract: Extract | None = Field(None, description="extraction instead of the recipe's")

@@ -50,7 +50,7 @@ class Tagger:
         """A table of `DOCUMENTS` from rows of parsed columns with ``text``."""
         for row in rows:
             row["id"] = text_id(row["text"])
-            if row.get("licence") is None:
+            if row.get("license") is None:
                 row.update(_spdx(row["text"]))
         table = to_table(rows, ROWS)
         texts = table["text"].combine_chunks()
@@ -90,5 +90,5 @@ def _spdx(text: str) -> dict[str, Any]:
     licence = text_licence(text)
     if licence.id is None:
         return {}
-    evidence = {"licence_evidence": licence.evidence}
-    return {"licence": licence.id, "licence_scope": licence.scope, **evidence}
+    evidence = {"license_evidence": licence.evidence}
+    return {"license": licence.id, "license_scope": licence.scope, **evidence}

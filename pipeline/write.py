@@ -21,7 +21,7 @@ from pipeline.shards import SortedShard, compression_options
 CORPUS_COLUMNS = [
     *("id", "row_id", "source", "uri", "host", "media_type", "title", "author", "date"),
     *("fetched_at", "container", "record", "offset", "language", "language_score"),
-    *("licence", "licence_scope", "licence_evidence", "opt_out"),
+    *("license", "license_scope", "license_evidence", "opt_out"),
     *("n_bytes", "n_words", "n_tokens"),
 ]
 CORPUS = pa.schema(

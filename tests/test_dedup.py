@@ -36,7 +36,7 @@ SCHEMA = pa.schema(
         ("row_id", pa.string()),
         ("text", pa.string()),
         ("source", pa.string()),
-        ("licence", pa.string()),
+        ("license", pa.string()),
         ("fetched_at", pa.timestamp("us", tz="UTC")),
         ("n_bytes", pa.int64()),
     ]
@@ -55,7 +55,7 @@ def rows_of(texts: list[str], **columns) -> list[dict]:
     rows = []
     for number, text in enumerate(texts):
         row = {"id": text_id(text), "row_id": f"{number:08d}", "text": text, "source": "web"}
-        row |= {"licence": None, "fetched_at": EPOCH, "n_bytes": len(text.encode())}
+        row |= {"license": None, "fetched_at": EPOCH, "n_bytes": len(text.encode())}
         rows.append(row | {name: values[number] for name, values in columns.items()})
     return rows
 
@@ -261,7 +261,7 @@ def near_copies() -> list[str]:
 def test_keep_policy_orders_by_its_keys(tmp_path):
     texts = near_copies()
     dates = [EPOCH.replace(day=day) for day in (1, 2, 3, 4)]
-    rows = rows_of(texts, licence=[None, None, "CC-BY-4.0", None], fetched_at=dates)
+    rows = rows_of(texts, license=[None, None, "CC-BY-4.0", None], fetched_at=dates)
 
     def kept(name, **config):
         found, _ = run(tmp_path / name, rows, **config)

@@ -74,8 +74,8 @@ def test_a_line_a_page_with_all_that_is_known(crawl):
         "html_lang": "en",
         "charset": "utf-8",
         "charset_from": "utf-8",
-        "licence": "CC-BY-4.0",
-        "licence_scope": "page",
+        "license": "CC-BY-4.0",
+        "license_scope": "page",
         "opt_out": ["noai"],
         "reason": None,
     }

@@ -89,8 +89,8 @@ def test_columns_of_the_document_row():
             "ocr": {**settings, "max_pages": 9, "max_seconds": None, "max_failed_pages": 0.5},
         }
     )
-    assert (row["licence"], row["licence_scope"]) == ("CC-BY-4.0", "page")
-    assert row["licence_evidence"].startswith("XMP licence: https://creativecommons.org/")
+    assert (row["license"], row["license_scope"]) == ("CC-BY-4.0", "page")
+    assert row["license_evidence"].startswith("XMP licence: https://creativecommons.org/")
     assert (row["doi"], row["producer"], row["n_pages"]) == ("10.1234/valley.56-a", "pen", 1)
     [only] = row["pages"]
     assert (only["route"], only["rule"], only["start"]) == ("text", "text_layer", 0)
