@@ -20,8 +20,8 @@ CHARSETS = {
     "used": (pa.string(), "encoding that was used"),
     "decided_by": (
         pa.string(),
-        "bom, utf-8 (valid as such), http, meta or detected; replaced where bytes that the "
-        "encoding does not know became U+FFFD",
+        "bom, http, meta or detected; overruled where the bytes are valid UTF-8 and something else "
+        "is declared; replaced where bytes that the encoding does not know became U+FFFD",
     ),
     "records": (pa.int64(), "number of records decoded that way"),
 }

@@ -12,7 +12,7 @@ adaptive          .867  .915  .873     9.0
 balanced          .843  .883  .844     1.3
 trafilatura       .854  .862  .836     1.0
 trafilatura_fast  .854  .829  .809     1.4
-resiliparse       .776  .883  .805     8.7
+resiliparse       .781  .896  .813     8.7
 ================ ===== ===== ===== =======
 """
 
@@ -255,17 +255,24 @@ def _run_trafilatura(page: Page, options: Mapping[str, Any], fast: bool) -> str:
     return trafilatura.extract(page.html, fast=fast, deduplicate=False, **chosen) or ""
 
 
-@register_engine("resiliparse", **_RESILIPARSE)
+@register_engine("resiliparse", whole_if_empty=True, **_RESILIPARSE)
 def _resiliparse(page: Page, options: Mapping[str, Any]) -> tuple[str, str]:
-    text = extract_plain_text(
+    """Its main content; where it finds none (2 pages of 100), all of the page's text."""
+    text = _run_resiliparse(page, options)
+    if text.strip() or not options["whole_if_empty"]:
+        return text, "resiliparse"
+    return _run_resiliparse(page, options, main=False), "resiliparse_whole"
+
+
+def _run_resiliparse(page: Page, options: Mapping[str, Any], main: bool = True) -> str:
+    return extract_plain_text(
         page.tree,
         preserve_formatting=True,
-        main_content=True,
+        main_content=main,
         form_fields=False,
         noscript=False,
         **{name: options[name] for name in _RESILIPARSE},
     )
-    return text, "resiliparse"
 
 
 @register_engine("balanced", ratio=0.5, **_TRAFILATURA)
@@ -274,11 +281,11 @@ def _balanced(page: Page, options: Mapping[str, Any]) -> tuple[str, str]:
 
     Resiliparse runs without comments: with them it outvotes trafilatura on articles.
     """
-    text, name = _resiliparse(page, {**_RESILIPARSE, "comments": False})
+    text = _run_resiliparse(page, {**_RESILIPARSE, "comments": False})
     try:
         better = _run_trafilatura(page, options, fast=True)
     except (ValueError, TypeError, AttributeError, IndexError, KeyError, RecursionError):
         better = ""
     if better and len(better) >= options["ratio"] * len(text):
         return better, "trafilatura_fast"
-    return text, name
+    return text, "resiliparse"

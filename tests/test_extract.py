@@ -39,8 +39,15 @@ ALL = sorted(ENGINES)
 @pytest.mark.parametrize(
     ("payload", "declared", "expected"),
     [
-        ("Grüße".encode(), None, ("Grüße", "utf-8", "utf-8")),
-        ("Grüße".encode(), "iso-8859-1", ("Grüße", "utf-8", "utf-8")),
+        ("Grüße".encode(), None, ("Grüße", "utf-8", "detected")),
+        ("Grüße".encode(), "UTF-8", ("Grüße", "utf-8", "http")),
+        ("Grüße".encode(), "iso-8859-1", ("Grüße", "utf-8", "overruled")),
+        (b"plain", "iso-8859-1", ("plain", "windows-1252", "http")),
+        ("模式".encode("gbk"), "gbk", ("模式", "gbk", "http")),  # is valid UTF-8 too
+        ("这是一个例子".encode(), "gb2312", ("这是一个例子", "utf-8", "overruled")),
+        (b"caf\xe9", "latin1", ("café", "windows-1252", "http")),
+        (b"plain text", "utf-16", ("plain text", "utf-8", "overruled")),
+        ("Text".encode("utf-16-be") * 30, "utf-8", ("Text" * 30, "utf-16be", "detected")),
         ("Grüße".encode("utf-8-sig"), "gbk", ("Grüße", "utf-8", "bom")),
         (b"\xff\xfe" + "Grüße".encode("utf-16-le"), None, ("Grüße", "utf-16le", "bom")),
         (b"\xfe\xff" + "Grüße".encode("utf-16-be"), "utf-8", ("Grüße", "utf-16be", "bom")),
@@ -68,6 +75,11 @@ def test_meta_decides_where_the_header_is_silent_or_wrong():
     assert decode(payload) == (page, "windows-1251", "meta")
     assert decode(payload, "utf-8") == (page, "windows-1251", "meta")
     assert decode(payload, "no-such-charset") == (page, "windows-1251", "meta")
+    assert decode(payload, "koi8-r")[1:] == ("koi8-r", "http")
+    assert decode(payload, markup=False)[1:] != ("windows-1251", "meta")
+    assert decode(page.encode()) == (page, "utf-8", "overruled")
+    agreed = "<meta charset=utf-8>模式"
+    assert decode(agreed.encode(), "gbk") == (agreed, "utf-8", "overruled")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +92,7 @@ def test_meta_decides_where_the_header_is_silent_or_wrong():
         (b"<meta charset=nonsense>", None),
         (b"<script>" + b"x" * 3000 + b"</script><meta charset=big5>", "big5"),
         (b"charset=gbk", None),
+        (b"<!-- <meta charset=gbk> --><meta charset=big5>", "big5"),
     ],
 )
 def test_meta_charset(head, expected):
@@ -104,7 +117,8 @@ def test_scars_do_not_turn_utf8_into_something_else():
 
 
 def test_a_character_cut_at_the_end_is_dropped():
-    assert decode("schön".encode()[:-1] + "ß".encode()[:1], "latin-1") == ("schö", "utf-8", "utf-8")
+    cut = "schön".encode()[:-1] + "ß".encode()[:1]
+    assert decode(cut, "latin-1") == ("schö", "utf-8", "overruled")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +148,7 @@ def test_labels(label, expected):
 def test_decoding_never_fails_and_always_gives_storable_text(payload, declared):
     text, charset, how = decode(payload, declared)
     clean(text).encode("utf-8")
-    assert charset and how in ("bom", "utf-8", "http", "meta", "detected", "replaced")
+    assert charset and how in ("bom", "http", "meta", "overruled", "detected", "replaced")
 
 
 @settings(max_examples=100)
@@ -234,6 +248,15 @@ def test_balanced_falls_back_where_trafilatura_finds_little():
     assert always.engine == "trafilatura_fast"
     assert never.engine == "resiliparse"
     assert never.text
+
+
+def test_resiliparse_gives_the_whole_page_where_it_finds_no_main_content():
+    talk = "".join(f"<p>{text}</p>" for text in PROSE)
+    page = f"<html><body class='modal'><div class='sidebar'>{talk}</div></body></html>".encode()
+    whole = extract_html(page, engine="resiliparse")
+    assert PROSE[0] in whole.text and whole.engine == "resiliparse_whole"
+    bare = extract_html(page, engine="resiliparse", options={"whole_if_empty": False})
+    assert (bare.text, bare.engine) == ("", "resiliparse")
 
 
 def test_comments_of_readers_are_an_option():

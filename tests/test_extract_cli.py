@@ -73,7 +73,7 @@ def test_a_line_a_page_with_all_that_is_known(crawl):
         "canonical_url": "http://a.test/two",
         "html_lang": "en",
         "charset": "utf-8",
-        "charset_from": "utf-8",
+        "charset_from": "meta",
         "license": "CC-BY-4.0",
         "license_scope": "page",
         "opt_out": ["noai"],

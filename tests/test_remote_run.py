@@ -71,7 +71,7 @@ def test_a_path_list_over_a_failing_line_gives_what_the_files_give(tmp_path):
         assert [row["records_seen"] for row in stats(folder)] == [8] * 3
     with open_catalog(str(there / "run")) as catalog:
         assert catalog.execute("SELECT * FROM charsets").fetchall() == [
-            ("web", "none", "utf-8", "utf-8", 24)
+            ("web", "none", "utf-8", "meta", 24)
         ]
         present = catalog.execute("SELECT sum(present), sum(read) FROM steps WHERE step = 'ingest'")
         assert present.fetchone() == (24, 24)

@@ -57,7 +57,7 @@ def read_text(
     if payload is None:
         yield Record(**record)
         return
-    text, used, how = charset.decode(payload)
+    text, used, how = charset.decode(payload, markup=False)
     detail = f"bytes unknown to {used} were replaced" if how == "replaced" else ""
     record |= {"media_type": http_body.TEXT_TYPE, "charset": used, "charset_from": how}
     record["detail"] = detail

@@ -182,7 +182,8 @@ def _document(base: dict[str, Any], kind: str, body: http_body.Body) -> Record:
     if base["uri"].partition("?")[0].endswith("/robots.txt"):
         return Record(**base, reject="robots_txt", detail=detail)
     if kind == http_body.TEXT_TYPE:
-        text, base["charset"], base["charset_from"] = charset.decode(body.data, base["charset"])
+        decoded = charset.decode(body.data, base["charset"], markup=False)
+        text, base["charset"], base["charset_from"] = decoded
         return Record(**base, payload=body.data, text=charset.clean(text), detail=detail)
     if kind == http_body.PDF_TYPE or kind in http_body.HTML_TYPES:
         return Record(**base, payload=body.data, detail=detail)

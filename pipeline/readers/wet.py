@@ -49,7 +49,7 @@ def _text(frame: Frame, base: dict[str, Any], limit: int) -> Record:
         detail = f"{frame.size} bytes stored, limit {limit}"
         return Record(**base, error="oversized", detail=detail)
     # WET is UTF-8 by definition; other tools' conversion records may not be
-    text, used, how = charset.decode(frame.block, http_body.declared_charset(headers))
+    text, used, how = charset.decode(frame.block, http_body.declared_charset(headers), markup=False)
     text = charset.clean(text)
     base |= {"charset": used, "charset_from": how}
     if not text.strip():
