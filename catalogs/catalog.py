@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.charsets import CHARSETS, charset_rows
+from catalogs.digests import DIGESTS, digest_rows
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
 
@@ -88,6 +89,7 @@ VIEW_DOCS = {
     "funnel": "how many records went where, per source, stage and reason",
     "sources": "totals per source",
     "charsets": "how texts were decoded: declared and used encoding, and what decided",
+    "digests": "how the digests of WARC records fitted",
 }
 STAGES = ("read", "url", "extract", "language", "filter", "dedup", "boilerplate", "repeats")
 DEDUP = {
@@ -128,7 +130,8 @@ class Column:
 def open_catalog(root: str) -> duckdb.DuckDBPyConnection:
     """Connect to the catalogue of a run: views over its files as they stand now.
 
-    Views: ``documents, corpus, rejected, quarantine, shards, steps, funnel, sources, charsets``.
+    Views: ``documents, corpus, rejected, quarantine, shards, steps, funnel, sources, charsets,
+    digests``.
 
     Raises
     ------
@@ -183,6 +186,7 @@ def columns(root: str) -> list[Column]:
         "funnel": {name: doc for name, (_, doc) in FUNNEL.items()},
         "sources": {name: doc for name, (_, doc) in SOURCES.items()},
         "charsets": {name: doc for name, (_, doc) in CHARSETS.items()},
+        "digests": {name: doc for name, (_, doc) in DIGESTS.items()},
     }
     ledger = Ledger(root)
     for row in ledger.rows():
@@ -332,6 +336,7 @@ def _tables(connection: duckdb.DuckDBPyConnection, rows: list[Row], how: str) ->
         "funnel": (FUNNEL, funnel_rows(rows)),
         "sources": (SOURCES, source_rows(rows)),
         "charsets": (CHARSETS, charset_rows(rows)),
+        "digests": (DIGESTS, digest_rows(rows)),
     }
     for name, (schema, values) in tables.items():
         arrow = pa.schema([(column, kind) for column, (kind, _) in schema.items()])

@@ -133,6 +133,7 @@ def documents_page() -> str:
         "funnel": catalog.FUNNEL,
         "sources": catalog.SOURCES,
         "charsets": catalog.CHARSETS,
+        "digests": catalog.DIGESTS,
     }
     for view, columns in views.items():
         parts += [f"## View `{view}`\n", f"{catalog.VIEW_DOCS[view].capitalize()}.\n"]

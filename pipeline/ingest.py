@@ -170,6 +170,7 @@ class Mill:
         for number, (record, block) in enumerate(zip(batch, blocked, strict=True), first):
             self.journal.beat()
             row = self._provenance(record, number)
+            self.reading.note_digest(record)
             if len(batch) == 1 and self.journal.poisoned(number):
                 detail = f"workers died on this record {self.work.job.attempt - 1} times"
                 failures.append({**row, "stage": "worker", "error": "worker_crash"})

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from catalogs import storage
 from catalogs.charsets import charset_key
+from catalogs.digests import digest_key
 from catalogs.objects import RemoteError
 from catalogs.remote import Access, Remote, RemoteFile
 from pipeline.charset import canonical
@@ -41,6 +42,7 @@ class Reading:
         self.access = Access(Remote(**settings), folder)
         self.present: int | None = None
         self.charsets: Counter[str] = Counter()
+        self.digests: Counter[str] = Counter()
         self._opened: list[RemoteFile] = []
 
     def __iter__(self) -> Iterator[Record]:
@@ -68,6 +70,11 @@ class Reading:
             declared = canonical(label) or ("unknown" if label else "none")
             self.charsets[charset_key(declared, used, how)] += 1
 
+    def note_digest(self, record: Record) -> None:
+        """Count how the digests of a record fitted."""
+        if record.digest:
+            self.digests[digest_key(record.digest)] += 1
+
     def stats(self, seen: int) -> dict[str, int]:
         """What the ledger is to hold.
 
@@ -82,7 +89,13 @@ class Reading:
                 "read; the shard is not committed"
             )
         present = {} if self.present is None else {"records_present": self.present}
-        return {**self.charsets, **self.access.counts, **present, "records_seen": seen}
+        return {
+            **self.charsets,
+            **self.digests,
+            **self.access.counts,
+            **present,
+            "records_seen": seen,
+        }
 
     def _open(self, path: str) -> BinaryIO:
         file = storage.open_input(path, self.access)

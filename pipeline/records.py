@@ -35,6 +35,7 @@ ERRORS: Mapping[str, str] = {
     "warc_header": "bytes where a WARC header should be, or a header without a usable length",
     "warc_length": "a WARC record whose declared length contradicts where the next one begins",
     "http_header": "a response whose HTTP header cannot be read",
+    "digest_mismatch": "a WARC record that is not what its digests say (option `digests`)",
     "oversized": "larger than `max_bytes`, stored or inflated",
     "invalid_utf8": "a line that is not UTF-8",
     "invalid_json": "a line that is not a JSON object",
@@ -87,7 +88,11 @@ class Record:
         HTTP header fields, names in lower case, repeated fields joined by a comma.
     metadata
         Other scalar columns of a row; for WARC records `warc_type`, `warc_record_id`,
-        `warc_payload_digest`, `warc_truncated` and `http_status` where present.
+        `warc_payload_digest`, `warc_truncated` and `http_status` where present, and
+        `digest_mismatch` where that is so.
+    digest
+        How the digests of a WARC record fit (see `pipeline.readers.digests.check`); None where
+        nothing was checked.
     reject, error
         A code of `REJECTS` or `ERRORS`, or None. Never both.
     detail
@@ -106,6 +111,7 @@ class Record:
     charset_from: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+    digest: str | None = None
     reject: str | None = None
     error: str | None = None
     detail: str = ""

@@ -269,6 +269,7 @@ def test_plug_ins_register_both_ways():
         ("jsonl", {"textfield": "x"}, "text_field"),
         ("jsonl", {"max_bytes": -1}, "max_bytes"),
         ("parquet", {"text_field": 3}, "text_field"),
+        ("warc", {"digests": "ignore"}, "expected tag, quarantine, off"),
     ],
 )
 def test_wrong_options_are_the_users_mistake(reader, options, named):

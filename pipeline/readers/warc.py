@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from pipeline import charset, http_body
 from pipeline.readers.compression import Codec, Lost, detect_codec, members
 from pipeline.readers.dialects import ARC, WARC, Dialect, begins_arc, begins_warc, starts_arc
+from pipeline.readers.digests import POLICIES, checked
 from pipeline.readers.input_file import PADDING, InputFile
 from pipeline.readers.options import take
 from pipeline.readers.warc_frames import Count, Frame, frames
@@ -45,7 +46,9 @@ def read(
     open_file
         Opens a path as a seekable binary file.
     options
-        ``max_bytes``: largest body, stored or decoded (64 MiB).
+        ``max_bytes``: largest body, stored or decoded (64 MiB). ``digests``: what a record becomes
+        that is not what its digests say: ``tag`` (a document, with `digest_mismatch` in its
+        metadata), ``quarantine``, or ``off`` (not checked).
 
     Yields
     ------
@@ -58,7 +61,8 @@ def read(
     int | None
         Records present by the count of compressed members; None where members are not records.
     """
-    limit = take("warc", options)["max_bytes"]
+    known = take("warc", options, digests=POLICIES)
+    limit = known["max_bytes"]
 
     def keep(fields: dict[str, str]) -> int:
         return limit + HEADER_ALLOWANCE if record_type(fields) == "response" else 0
@@ -66,7 +70,7 @@ def read(
     count = Count()
     with open_file(path) as file:
         for frame in file_frames(InputFile(file), path, keep, count):
-            yield to_record(frame, container, lambda frame, base: _response(frame, base, limit))
+            yield to_record(frame, container, lambda frame, base: _response(frame, base, known))
     return count.records
 
 
@@ -134,7 +138,8 @@ def record_type(fields: Mapping[str, str]) -> str:
     return fields.get("warc-type", "").lower()
 
 
-def _response(frame: Frame, base: dict[str, Any], limit: int) -> Record:
+def _response(frame: Frame, base: dict[str, Any], options: Mapping[str, Any]) -> Record:
+    limit = options["max_bytes"]
     fields, kind = frame.fields, record_type(frame.fields)
     if kind == "revisit":
         return Record(**base, reject="revisit", detail=fields.get("warc-profile", "")[:200])
@@ -172,7 +177,16 @@ def _response(frame: Frame, base: dict[str, Any], limit: int) -> Record:
     hint = fields.get("warc-identified-payload-type", "").lower()
     kind = http_body.sniff_type(declared or hint, body.data)
     base["media_type"] = kind
-    return _document(base, kind, body)
+    record = _document(base, kind, body)
+    bodies = _readings(response, body)
+    return checked(record, options["digests"], fields, frame.block, bodies)
+
+
+def _readings(response: http_body.Response, body: http_body.Body) -> Iterator[bytes]:
+    """The payload as stored, without chunks, and without content codings."""
+    yield response.body
+    yield http_body.unchunk(response.body)[0]
+    yield body.data
 
 
 def _document(base: dict[str, Any], kind: str, body: http_body.Body) -> Record:

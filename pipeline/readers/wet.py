@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, BinaryIO
 
 from pipeline import charset, http_body
+from pipeline.readers.digests import POLICIES, checked
 from pipeline.readers.input_file import InputFile
 from pipeline.readers.options import take
 from pipeline.readers.warc import file_frames, record_type, to_record
@@ -24,7 +25,8 @@ def read(
 
     Conversion records to plain text carry `text`, others are rejected as `not_conversion`.
     """
-    limit = take("wet", options)["max_bytes"]
+    known = take("wet", options, digests=POLICIES)
+    limit = known["max_bytes"]
 
     def keep(fields: dict[str, str]) -> int:
         return limit if record_type(fields) == "conversion" else 0
@@ -32,11 +34,11 @@ def read(
     count = Count()
     with open_file(path) as file:
         for frame in file_frames(InputFile(file), path, keep, count):
-            yield to_record(frame, container, lambda frame, base: _text(frame, base, limit))
+            yield to_record(frame, container, lambda frame, base: _text(frame, base, known))
     return count.records
 
 
-def _text(frame: Frame, base: dict[str, Any], limit: int) -> Record:
+def _text(frame: Frame, base: dict[str, Any], options: Mapping[str, Any]) -> Record:
     kind = record_type(frame.fields)
     if kind != "conversion":
         return Record(**base, reject="not_conversion", detail=f"type '{kind[:40]}'")
@@ -46,7 +48,7 @@ def _text(frame: Frame, base: dict[str, Any], limit: int) -> Record:
     if not media_type.startswith("text/"):
         return Record(**base, reject="media_type", detail=media_type)
     if frame.block is None:
-        detail = f"{frame.size} bytes stored, limit {limit}"
+        detail = f"{frame.size} bytes stored, limit {options['max_bytes']}"
         return Record(**base, error="oversized", detail=detail)
     # WET is UTF-8 by definition; other tools' conversion records may not be
     text, used, how = charset.decode(frame.block, http_body.declared_charset(headers), markup=False)
@@ -54,4 +56,5 @@ def _text(frame: Frame, base: dict[str, Any], limit: int) -> Record:
     base |= {"charset": used, "charset_from": how}
     if not text.strip():
         return Record(**base, reject="empty_text")
-    return Record(**base, text=text)
+    record = Record(**base, text=text)
+    return checked(record, options["digests"], frame.fields, frame.block, (frame.block,))
