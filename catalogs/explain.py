@@ -13,7 +13,8 @@ ORIGIN = (
 )
 TAGS = (
     *("id", "row_id", "title", "author", "date", "language", "language_score", "license"),
-    *("license_scope", "license_evidence", "opt_out", "url_block", "n_pages", "pages"),
+    *("license_scope", "license_class", "license_confidence", "license_evidence"),
+    *("opt_out", "url_block", "n_pages", "pages"),
 )
 MATCH = "row_id = $1 OR uri = $1 OR container = $1"
 MATCH_END = "ends_with(uri, '/' || $1)"

@@ -15,7 +15,9 @@ from typing import NamedTuple
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from resiliparse.parse.html import HTMLTree
 
-from filters.dom import HtmlPage
+from filters.dom import HIDDEN, HtmlPage, select, squeeze, visible
+from filters.licence_classes import license_class
+from filters.licence_data import data_marks
 from filters.licence_ids import UNSPECIFIED, fuller, same_family
 from filters.licence_marks import Mark, page_marks
 
@@ -25,11 +27,12 @@ _HINTS = tuple(
     re.compile(hint)  # one by one: each begins with letters that are found at memory speed
     for hint in (
         *(rb"creative[\s-]?commons", rb"licen[sc]e", rb"cc[\s-]?(?:by|0|zero)\b"),
-        *(rb"dc[.:]rights", rb"dcterms", rb"gfdl", rb"lizenz"),
+        *(rb"dc[.:]rights", rb"dcterms", rb"gfdl", rb"lizenz", rb"etalab"),
     )
 )
 _CLAIM = re.compile(
     r"licen[sc]ed|licen[sc]e[ds]?\s*:|under (?:a|an|the|this)?|available under|released|published|"
+    r"distributed under|under the terms|"
     r"li[zs]en[zs]iert|steht|stehen|unterliegt|unter (?:einer|der|den|folgender)|lizenz|"
     r"sous (?:une |la )?licence|mis à disposition|sont? disponibles?|bajo (?:una |la )?licencia|"
     r"licenciad|licenza|rilasciat|na licencji|otherwise (?:noted|stated|specified|indicated)|"
@@ -39,6 +42,7 @@ _CLAIM = re.compile(
 _STRONG = re.compile(
     r"\b(?:this|our|original|all|the|other) (?:\w+ )?(?:work|content|text|article|post|story|"
     r"material|publication|document|book|page|wiki|podcast|episode|tutorial|documentation)s?\b|"
+    r"\bopen[- ]access (?:article|paper|publication|book|chapter|journal)\b|"
     r"\b(?:content|contents|text|texts|articles|material|materials|contributions|documentation)\b|"
     r"\b(?:inhalte?n?|texte?n?|dieser text|werk|beiträge|beitrag|artikel|veröffentlichung|"
     r"contenus?|textes|œuvre|cet article|contenidos?|textos|obra|contenuti|opera|teksty|treści)\b|"
@@ -65,8 +69,36 @@ _HEDGE = re.compile(
     r"erklärt|choose a licen|you (?:must|should|can|may) (?:choose|select|apply)|i confirm",
     re.IGNORECASE,
 )
-_RESERVED = re.compile(r"all rights reserved|alle rechte vorbehalten|tous droits réservés", re.I)
-_CARRIERS = {"header": 4.0, "link": 4.0, "meta": 3.0, "json-ld": 3.0, "microdata": 2.0}
+_SELF = re.compile(
+    r"\b(?:this|dies(?:e[rs]?)?|cet(?:te)?|cette|ce|est[ea]|quest[oa]) (?:[\w-]+ )?"
+    r"(?:work|article|text|post|story|page|document|publication|book|chapter|paper|documentation|"
+    r"(?:web)?site|blog|wiki|tutorial|content|material|werk|artikel|beitrag|inhalt|seite|dokument|"
+    r"œuvre|texte|contenu|obra|artículo|texto|contenido|opera|articolo|testo)\b[^.!?]{0,40}"
+    r"\b(?:licen[sc]ed|distributed|available|released|(?:re)?published|lizenziert|steht|unterliegt|"
+    r"veröffentlicht|sous licence|mise? à disposition|bajo|licenza|rilasciat)|"
+    r"\bthis is an open[- ]access (?:article|paper|publication|book|chapter)",
+    re.IGNORECASE,
+)
+"""The page says of itself that it is licensed."""
+_RESERVED = (
+    *("all rights reserved", "alle rechte vorbehalten", "tous droits réservés"),
+    *("todos los derechos reservados", "tutti i diritti riservati"),
+    *("todos os direitos reservados", "alle rechten voorbehouden", "wszelkie prawa zastrzeżone"),
+)
+_RESERVED_HINTS = tuple(re.compile(re.escape(words.encode())) for words in _RESERVED)
+_RESERVED_WORDS = re.compile("|".join(_RESERVED), re.IGNORECASE)
+_CARRIERS = {
+    "header": 4.0,
+    "link": 4.0,
+    "meta": 3.0,
+    "json-ld": 3.0,
+    "microdata": 2.0,
+    "rdfa": 2.0,
+    "XMP licence": 4.0,
+    "XMP rights": 3.0,
+}
+_DOUBT = {"rival": 0.5, "reserved": 0.75, "hint": 0.9}
+"""What each kind of contradiction leaves of the confidence."""
 _REGIONS = {"footer": 1.5, "sidebar": 1.0, "body": 0.0, "entry": 0.0, "nav": -1.0, "comment": -2.0}
 _SPDX_LINE = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]+)")
 _SPDX_HEAD = 4096
@@ -86,7 +118,34 @@ class Licence(NamedTuple):
     where: str
     """Carrier and region of the deciding mark, such as ``link``, ``anchor-footer``."""
     confidence: float
-    """0 to 1."""
+    """0 to 1: how sure it is that the id, with its version, is that of what `scope` names. A
+    logistic curve over the points of the deciding mark, from 0.69 where a mark just counts to 0.98
+    for a declaration in the footer with words that say of what; each contradiction lowers it."""
+    conflicts: tuple[str, ...] = ()
+    """Marks that say something else, as ``where: evidence``."""
+    reserved: bool = False
+    """Whether the page reserves all rights."""
+
+    @property
+    def kind(self) -> str:
+        """One of ``licence_classes.CLASSES``."""
+        if self.id is None and self.reserved:
+            return "proprietary"
+        return license_class(self.id)
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """The columns of a document: id, scope, class, confidence and evidence."""
+        told = [f"{self.where}: {self.evidence}"] if self.evidence else []
+        if self.conflicts:
+            told.append(f"conflicts: {' | '.join(self.conflicts)}")
+        return {
+            "license": self.id,
+            "license_scope": self.scope if self.id else None,
+            "license_class": self.kind,
+            "license_confidence": self.confidence,
+            "license_evidence": "; ".join(told) or None,
+        }
 
 
 NONE = Licence(None, None, "", "", 0.0)
@@ -103,40 +162,78 @@ def html_licence(
     """
     headers = headers or {}
     if isinstance(page, HTMLTree):
-        return decide(page_marks(page, headers))
+        return decide(_all_marks(page, headers), _reserved(page))
     page = page if isinstance(page, HtmlPage) else HtmlPage(page)
     linked = any(name.lower() == "link" for name in headers)
+    reserved = any(hint.search(page.lower) for hint in _RESERVED_HINTS)
+    words = _reserved(page.tree) if reserved else ""
     if not linked and not any(hint.search(page.lower) for hint in _HINTS):
-        return NONE  # most pages: nothing to parse for
-    return decide(page_marks(page.tree, headers))
+        return _nothing(words)  # most pages: nothing to parse for
+    return decide(_all_marks(page.tree, headers), words)
 
 
-def decide(marks: Iterable[Mark]) -> Licence:
-    """Weigh the marks of a page: the best one decides, others confirm or contradict it."""
+def _all_marks(tree: HTMLTree, headers: Mapping[str, str]) -> list[Mark]:
+    return [*page_marks(tree, headers), *data_marks(tree)]
+
+
+def _reserved(tree: HTMLTree) -> str:
+    """The words that reserve all rights in the page, with those around them."""
+    for words in _RESERVED:
+        for node in select(tree.document, f'body :lexbor-contains("{words}" i)'):
+            if node.tag not in HIDDEN:
+                text = squeeze(visible(node))
+                found = _RESERVED_WORDS.search(text)
+                if found:
+                    return text[max(0, found.start() - 60) : found.end()]
+    return ""
+
+
+def _nothing(reserved: str) -> Licence:
+    if not reserved:
+        return NONE
+    return Licence(None, None, reserved, "words", 0.8, reserved=True)
+
+
+def decide(marks: Iterable[Mark], reserved: str = "") -> Licence:
+    """Weigh the marks of a page: the best one decides, others confirm or contradict it.
+
+    `reserved` are words that reserve all rights: they stand beside licences on many pages whose
+    text is licensed, so that they lower the confidence and no more.
+    """
     marks = _without_mentions([mark for mark in marks if mark.id is not None])
     scored = sorted(((points(mark), -place) for place, mark in enumerate(marks)), reverse=True)
     if not scored:
-        return NONE
+        return _nothing(reserved)
     best_points, place = scored[0]
     best = marks[-place]
     if best_points < ACCEPT:
         if best_points <= -2.0 or best.region == "media" or _is_part(best):
-            return _licence(best, best.id, "part", 0.6)
-        return NONE
+            return _licence(best, best.id, "part", 0.6, reserved=bool(reserved))
+        return _nothing(reserved)
     chosen = best.id
-    rivals = []
+    scope, conflicts = "page", []
+    confidence = 1 / (1 + math.exp(-0.8 * (best_points - 1.0)))
     for value, place in scored[1:]:
         other = marks[-place]
-        if value < ACCEPT or other.id == chosen:
+        if other.id == chosen or value < 0 or other.region == "media" or _is_part(other):
             continue
         if same_family(other.id, chosen):
-            chosen = fuller(chosen, other.id)
-        elif value > best_points - 1.5:
-            rivals.append(other)
-    confidence = 1 / (1 + math.exp(-0.8 * (best_points - 1.0)))
-    if rivals:
-        return _licence(best, chosen, "unclear", confidence / 2)
-    return _licence(best, chosen, "page", confidence)
+            chosen = fuller(chosen, other.id) if value >= ACCEPT else chosen
+            continue
+        conflicts.append(f"{_where(other)}: {other.evidence}")
+        rival = value >= ACCEPT
+        confidence *= _DOUBT["rival" if rival else "hint"] if len(conflicts) < 4 else 1.0
+        if rival and (value > best_points - 1.5 or (_declared(other) and _declared(best))):
+            scope = "unclear"
+    if reserved:
+        conflicts.append(f"words: {reserved}")
+        confidence *= _DOUBT["reserved"]
+    conflicts = tuple(dict.fromkeys(conflicts))
+    return _licence(best, chosen, scope, confidence, conflicts, bool(reserved))
+
+
+def _declared(mark: Mark) -> bool:
+    return mark.rel or mark.carrier in _CARRIERS
 
 
 def points(mark: Mark) -> float:
@@ -156,13 +253,18 @@ def points(mark: Mark) -> float:
         score += 1.0
     elif weak and claimed:
         score += 0.5
-    if mark.carrier == "anchor" and len(around) < 60:  # a bare badge, or a line of its own
+    if _SELF.search(around) and not _is_part(mark):
+        score += 1.0
+        if mark.carrier.endswith("words") and mark.region in ("entry", "body"):
+            score += 1.0
+    alone = mark.carrier in ("anchor", "badge") or mark.carrier.endswith(" link")
+    if alone and len(around) < 60:  # a bare badge, or a line of its own
         score += 1.0 if mark.region in ("footer", "sidebar") else 0.5
     if _is_part(mark):
         score -= 4.0
     if _HEDGE.search(around):
         score -= 3.0
-    if mark.carrier == "words":
+    if mark.carrier.endswith("words"):
         # Words alone must claim something of the page, and say which licence in a fitting place.
         score -= 0.0 if claimed and (strong or weak) else 2.0
         score -= 1.0 if mark.region in ("entry", "body") else 0.0
@@ -197,13 +299,25 @@ def _clause(before: str) -> str:
 
 def _without_mentions(marks: list[Mark]) -> list[Mark]:
     """Leave out marks in running text of a page that speaks of three kinds of licence or more."""
-    told = {mark.id for mark in marks if mark.carrier in ("anchor", "words")}
+    told = {mark.id for mark in marks if not _declared(mark)}
     kinds = {re.sub(r"-\d\.\d$", "", str(name)) for name in told}
     if len(kinds) < 3:
         return marks
     return [mark for mark in marks if mark.region in ("head", "footer", "sidebar", "media")]
 
 
-def _licence(mark: Mark, licence_id: str | None, scope: str, confidence: float) -> Licence:
-    where = mark.carrier if mark.region == "head" else f"{mark.carrier}-{mark.region}"
-    return Licence(licence_id, scope, mark.evidence, where, round(confidence, 3))
+def _where(mark: Mark) -> str:
+    return mark.carrier if mark.region == "head" else f"{mark.carrier}-{mark.region}"
+
+
+def _licence(
+    mark: Mark,
+    licence_id: str | None,
+    scope: str,
+    confidence: float,
+    conflicts: tuple[str, ...] = (),
+    reserved: bool = False,
+) -> Licence:
+    confidence = round(confidence, 3)
+    found = Licence(licence_id, scope, mark.evidence, _where(mark), confidence)
+    return found._replace(conflicts=conflicts, reserved=reserved)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
 UNSPECIFIED = "CC-unspecified"
 
 _CC_URL = re.compile(
@@ -24,7 +26,11 @@ _BADGE_URL = re.compile(
 )
 _OTHER_URLS = (
     (r"gnu\.org/(?:copyleft|licenses)/(?:old-licenses/)?fdl(?:-(1\.\d))?", "GFDL-{}", "GFDL"),
+    (r"gnu\.org/licenses/(?:old-licenses/)?agpl-(\d\.\d)", "AGPL-{}", None),
+    (r"gnu\.org/licenses/(?:old-licenses/)?lgpl-(\d\.\d)", "LGPL-{}", None),
     (r"gnu\.org/licenses/(?:old-licenses/)?gpl-(\d\.\d)", "GPL-{}", None),
+    (r"mozilla\.org/(?:[\w-]+/)?MPL/(\d\.\d)", "MPL-{}", None),
+    (r"(?<![\w.])unlicense\.org(?:/|$)", "Unlicense", "Unlicense"),
     (r"apache\.org/licenses/LICENSE-(2\.0)", "Apache-{}", None),
     (r"opensource\.org/(?:licenses?|license)/mit", "MIT", "MIT"),
     (r"opensource\.org/(?:licenses?|license)/bsd-(3|2)-clause", "BSD-{}-Clause", None),
@@ -33,6 +39,15 @@ _OTHER_URLS = (
     (r"govdata\.de/dl-de/zero-2-0", "DL-DE-ZERO-2.0", "DL-DE-ZERO-2.0"),
     (r"opendatacommons\.org/licenses/(?:odbl)", "ODbL-1.0", "ODbL-1.0"),
     (r"opendatacommons\.org/licenses/(?:by)", "ODC-By-1.0", "ODC-By-1.0"),
+    (r"opendatacommons\.org/licenses/(?:pddl)", "PDDL-1.0", "PDDL-1.0"),
+    (r"opendefinition\.org/licenses/cc-by-sa\b", "CC-BY-SA", "CC-BY-SA"),
+    (r"opendefinition\.org/licenses/cc-by\b", "CC-BY", "CC-BY"),
+    (r"opendefinition\.org/licenses/cc-zero\b", "CC0-1.0", "CC0-1.0"),
+    (r"opendefinition\.org/licenses/odc-odbl\b", "ODbL-1.0", "ODbL-1.0"),
+    (r"opendefinition\.org/licenses/odc-by\b", "ODC-By-1.0", "ODC-By-1.0"),
+    (r"etalab[\w.-]*/.*(?:licence-ouverte|open-licence)", "etalab-2.0", "etalab-2.0"),
+    (r"open\.canada\.ca/\w+/open-government-licence", "OGL-Canada-2.0", "OGL-Canada-2.0"),
+    (r"data\.norge\.no/nlod/(?:\w+/)?(\d\.\d)", "NLOD-{}", None),
 )
 _OTHER = tuple((re.compile(url, re.IGNORECASE), form, bare) for url, form, bare in _OTHER_URLS)
 
@@ -42,6 +57,30 @@ _NAME = re.compile(
     r"\bGFDL\b|GNU[\s-]+(?:Free[\s-]+Documentation|FDL|Lizenz für freie Dokumentation)",
     re.IGNORECASE,
 )
+_LIST_URL = re.compile(
+    r"(?:spdx\.org|opensource\.org|choosealicense\.com)/licen[sc]es?/([\w.+-]+?)(?:\.html)?/?(?:[?#].*)?$",
+    re.IGNORECASE,
+)
+_SPDX_ID = re.compile(r"(?=.*[-\d]|mit$|isc$|unlicense$|wtfpl$|zlib$)[\w.+-]{3,40}", re.IGNORECASE)
+"""Ids that could be ordinary words are left out."""
+_SOFTWARE_NAMES = (
+    (r"\bMIT[\s-]+Licen[sc]e\b", "MIT"),
+    (
+        r"\bApache(?: Software)?[\s-]+(?:Licen[sc]e)?,?\s*(?:Version\s+|v\.?\s?)?2\.0\b",
+        "Apache-2.0",
+    ),
+    (r"\b(?:3-Clause[\s-]+BSD|BSD[\s-]+3[\s-]+Clause)\b", "BSD-3-Clause"),
+    (r"\b(?:2-Clause[\s-]+BSD|BSD[\s-]+2[\s-]+Clause)\b", "BSD-2-Clause"),
+    (
+        r"\bOpen Government Licen[cs]e,?\s*\(?(?:v(?:ersion)?\.?\s*)?([123])(?:\.0)?\b",
+        "OGL-UK-{}.0",
+    ),
+    (r"\betalab[\s-]+2\.0\b|\bLicence Ouverte\b.{0,20}?\b2\.0\b", "etalab-2.0"),
+    (r"\bDatenlizenz Deutschland\W+Namensnennung\W+(?:Version\s+)?2\.0", "DL-DE-BY-2.0"),
+    (r"\bDatenlizenz Deutschland\W+Zero\W+(?:Version\s+)?2\.0", "DL-DE-ZERO-2.0"),
+    (r"\bODbL\b|\bOpen Database Licen[cs]e\b", "ODbL-1.0"),
+)
+_SOFTWARE = tuple((re.compile(words, re.IGNORECASE), form) for words, form in _SOFTWARE_NAMES)
 _REACH = 160
 """How many characters after the name the kind and the version may stand."""
 _ZERO = re.compile(r"\bCC[-\s]?0\b|\bCC[-\s]+Zero\b|commons\W+(?:CC0|zero)", re.IGNORECASE)
@@ -89,13 +128,45 @@ def licence_of_url(url: str) -> str | None:
         if match:
             version = match.group(1) if match.groups() else None
             return form.format(version) if version or "{}" not in form else bare
-    return None
+    listed = _LIST_URL.search(url)
+    return licence_of_id(listed.group(1)) if listed else None
+
+
+def licence_of_id(value: str) -> str | None:
+    """The SPDX id that a value is as a whole, in any case, or None."""
+    value = value.strip()
+    if not _SPDX_ID.fullmatch(value):
+        return None
+    try:
+        return str(canonicalize_license_expression(value))
+    except InvalidLicenseExpression:
+        return None
+
+
+def licence_of_value(value: str) -> str | None:
+    """The licence that a field of a declaration names by URL, by id or in words, or None."""
+    found = licence_of_url(value) or licence_of_id(value)
+    return found or licence_of_words(value.replace("_", " "))
+
+
+def name_at(text: str) -> int | None:
+    """Where the first name of a licence in a text begins."""
+    found = [match.start() for match in [_NAME.search(text), *_software(text)] if match]
+    return min(found, default=None)
+
+
+def _software(text: str) -> list[re.Match[str]]:
+    return [match for pattern, _ in _SOFTWARE if (match := pattern.search(text))]
 
 
 def licence_of_words(text: str) -> str | None:
     """The first licence that words name ("Creative Commons Attribution 4.0"), or None."""
     match = _NAME.search(text)
     if not match:
+        for pattern, form in _SOFTWARE:
+            named = pattern.search(text)
+            if named:
+                return form.format(*named.groups())
         return None
     # The name itself may hold the kind; a version may stand before it.
     words = text[match.start() : match.end() + _REACH]

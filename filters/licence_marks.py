@@ -5,13 +5,19 @@ The page is looked at as a tree (resiliparse, lexbor). Nothing is judged here.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from filters.dom import HIDDEN, select, squeeze, visible, walk
-from filters.licence_ids import fuller, licence_of_url, licence_of_words, same_family
+from filters.licence_ids import (
+    fuller,
+    licence_of_url,
+    licence_of_value,
+    licence_of_words,
+    name_at,
+    same_family,
+)
 
 MAX_WORDS = 400
 """Characters of context kept on each side of a mark."""
@@ -31,6 +37,9 @@ _MEDIA = re.compile(
     r"(?:^|[\s_-])(?:credit|credits|attribution)(?:$|[\s_-])",
     re.IGNORECASE,
 )
+_QUOTES = frozenset(("pre", "code", "samp", "blockquote", "q", "textarea"))
+_TAIL = 200
+"""Characters of text that may stand below a mark at the end of the page."""
 _FOOTER = re.compile(
     r"foot|bottom|colophon|copyright|site-?info|impressum|imprint|legal|licen[sc]e|lizenz|"
     r"(?:^|[\s_-])cc(?:$|[\s_-])",
@@ -41,18 +50,18 @@ _COMMENT = re.compile(r"\b(?:comment|reply|reaction|forum-?post|postbody|post_bo
 _ENTRY = re.compile(
     r"(?:^|[\s_-])(?:post|entry|article|story)-?(?:content|body|text)?(?:$|[\s_-])|main", re.I
 )
+_THINGS = re.compile(
+    r"\b(?:\w*(?:Image|Photograph|Video|Audio|Media|Music)\w*|Map|SoftwareSourceCode|Person|"
+    r"SoftwareApplication|MovingImage|Sound|DataDownload|DataFeed)\b(?! *Article)"
+)
+"""Types of RDFa and microdata (schema.org, DCMI) that are no text."""
+_FILES = re.compile(
+    r"\.(?:jpe?g|png|gif|svg|webp|tiff?|mp[34]|ogg|wav|webm|avi|mov|zip|csv)(?:[?#]|$)", re.I
+)
 _RIGHTS_NAMES = frozenset(
     """
     dc.rights dc:rights dc.rights.license dcterms.rights dcterms.license dcterms:license
     dc.license rights license licence copyright cc:license content-license
-    """.split()  # noqa: SIM905
-)
-_PAGE_TYPES = frozenset(
-    """
-    WebPage WebSite Article NewsArticle BlogPosting Blog ScholarlyArticle TechArticle Report
-    CreativeWork LearningResource Course Book Chapter Recipe ItemPage AboutPage FAQPage QAPage
-    Dataset DigitalDocument AnalysisNewsArticle OpinionNewsArticle ReportageNewsArticle
-    SocialMediaPosting DiscussionForumPosting MedicalWebPage HowTo APIReference
     """.split()  # noqa: SIM905
 )
 # Links to licences, or declared as such; other links are never looked at.
@@ -69,6 +78,14 @@ _ANCHORS = ", ".join(
                 "open-government-licence",
                 "govdata.de/dl-de",
                 "opendatacommons.org/licen",
+                "opendefinition.org/licen",
+                "spdx.org/licen",
+                "choosealicense.com/licen",
+                "etalab",
+                "/mpl/",
+                "unlicense.org",
+                "data.norge.no/nlod",
+                "open-government-licence-canada",
             )
         ),
         'a[rel~="license" i][href]',
@@ -78,6 +95,11 @@ _ANCHORS = ", ".join(
         'a[itemprop="license" i][href]',
     ]
 )
+# what the chooser of Creative Commons says of works that are no text
+_NO_TEXT = ", ".join(
+    f'[href$="dcmitype/{kind}"]' for kind in ("StillImage", "MovingImage", "Sound")
+)
+_BADGES = ", ".join(('img[src*="creativecommons.org/l/" i]', 'img[src*="licensebuttons.net/" i]'))
 _NAMED = ", ".join(
     f'body :lexbor-contains("{name}" i)'
     for name in (
@@ -89,6 +111,12 @@ _NAMED = ", ".join(
         "cc0",
         "gfdl",
         "gnu free",
+        "mit licen",
+        "apache licen",
+        "open government licen",
+        "licence ouverte",
+        "etalab",
+        "datenlizenz",
     )
 )
 
@@ -119,8 +147,8 @@ def page_marks(tree: Any, headers: Mapping[str, str]) -> list[Mark]:
     return [
         *_header_marks(headers),
         *_head_marks(tree),
-        *_json_marks(tree),
         *_anchor_marks(tree),
+        *_badge_marks(tree),
         *_word_marks(tree),
     ]
 
@@ -142,46 +170,14 @@ def _head_marks(tree: Any) -> Iterator[Mark]:
         href = node.getattr("href") or ""
         named = {"license", "licence", "copyright", "dct:license", "cc:license", "schema:license"}
         if named & set(rel) and "rsl" not in kind:
-            found = licence_of_url(href) or licence_of_words(href.replace("_", " "))
-            yield Mark(found, "link", True, "head", "", "", "", href)
+            yield Mark(licence_of_value(href), "link", True, "head", "", "", "", href)
     for node in select(tree.document, "meta[content]"):
         name = (node.getattr("name") or node.getattr("property") or "").strip().lower()
         if name in _RIGHTS_NAMES:
             content = (node.getattr("content") or "").strip()
-            found = licence_of_url(content) or licence_of_words(content)
-            yield Mark(found, "meta", False, "head", "", "", "", content[:MAX_WORDS])
-
-
-def _json_marks(tree: Any) -> Iterator[Mark]:
-    for node in select(tree.document, 'script[type="application/ld+json"]'):
-        try:
-            data = json.loads(node.text_content or "", strict=False)
-        except (ValueError, RecursionError):
-            continue
-        for entity in _entities(data):
-            for value in _strings(entity.get("license")):
-                found = licence_of_url(value) or licence_of_words(value)
-                yield Mark(found, "json-ld", False, "head", "", "", "", value[:MAX_WORDS])
-
-
-def _entities(data: Any) -> Iterator[Mapping[str, Any]]:
-    """The entities of a JSON-LD block that stand for the page or its main text."""
-    for item in data if isinstance(data, list) else [data]:
-        if not isinstance(item, dict):
-            continue
-        if "@graph" in item:
-            yield from _entities(item["@graph"])
-        kinds = item.get("@type")
-        if _PAGE_TYPES & {str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds])}:
-            yield item
-
-
-def _strings(value: Any) -> Iterator[str]:
-    for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            yield from (str(item[key]) for key in ("@id", "url", "name") if item.get(key))
+            yield Mark(
+                licence_of_value(content), "meta", False, "head", "", "", "", content[:MAX_WORDS]
+            )
 
 
 def _anchor_marks(tree: Any) -> Iterator[Mark]:
@@ -200,15 +196,21 @@ def _anchor_marks(tree: Any) -> Iterator[Mark]:
             found = named or licence_of_words(href.replace("_", " "))
         elif named and same_family(found, named):
             found = fuller(found, named)
-        before, after = _around(node)
-        yield Mark(found, "anchor", declared, region_of(node.parent), before, own, after, href)
-    for node in select(tree.document, "[itemprop=license]:not(a)"):
-        value = node.getattr("content") or node.getattr("href") or node.text_content or ""
-        found = licence_of_url(value) or licence_of_words(value)
-        if found:
-            before, after = _around(node)
+        before, after = around(node)
+        region = "media" if select(_block(node), _NO_TEXT) else region_of(node.parent)
+        yield Mark(found, "anchor", declared, region, before, own, after, href)
+
+
+def _badge_marks(tree: Any) -> Iterator[Mark]:
+    """Pictures of a licence that no link to it surrounds."""
+    for node in select(tree.document, _BADGES):
+        found = licence_of_url(node.getattr("src") or "")
+        link = _within(node, "a")
+        if found and not (link is not None and licence_of_url(link.getattr("href") or "")):
+            before, after = around(node)
+            own = node.getattr("alt") or ""
             region = region_of(node.parent)
-            yield Mark(found, "microdata", True, region, before, "", after, value[:MAX_WORDS])
+            yield Mark(found, "badge", False, region, before, own, after, node.getattr("src"))
 
 
 def _word_marks(tree: Any) -> Iterator[Mark]:
@@ -223,25 +225,31 @@ def _word_marks(tree: Any) -> Iterator[Mark]:
         if found is None or text in seen or select(block, _ANCHORS):
             continue
         seen.add(text)
-        named = _MAY_NAME.search(text)
-        start = named.start() if named else 0
+        start = name_at(text) or 0
         before, after = text[max(0, start - MAX_WORDS) : start], text[start : start + MAX_WORDS]
         region = "nav" if _only_link(block, text) else region_of(node)
         yield Mark(found, "words", False, region, before, "", after, after[:120])
 
 
-_MAY_NAME = re.compile(r"creative[\s-]?commons|\bCC[-\s]?(?:BY|0|Zero)\b|\bGFDL\b|GNU Free", re.I)
-
-
 def region_of(node: Any) -> str:
-    """The part of the page a block stands in: what it or its nearest telling ancestor says."""
+    """The part of the page a block stands in: what it or its nearest telling ancestor says.
+
+    What an ancestor says of a thing of its own (RDFa ``about``, the type of a microdata item) is
+    ``media`` as well: the text of the page is another thing.
+    """
     depth = 0
     found = "body"
+    start = node
     while node is not None and node.tag not in (None, "html"):
         tag = node.tag
         names = f"{node.id or ''} {' '.join(node.class_list)}" if tag != "body" else ""
         if tag in ("figure", "figcaption") or (depth < 6 and _MEDIA.search(names)):
             return "media"
+        kinds = f"{node.getattr('typeof') or ''} {node.getattr('itemtype') or ''}"
+        if _THINGS.search(kinds) or _FILES.search(node.getattr("about") or ""):
+            return "media"
+        if tag in _QUOTES:
+            return "comment"
         if _COMMENT.search(names) and "comments-area" not in names and found in ("body", "entry"):
             found = "comment"
         if found == "body":
@@ -257,10 +265,25 @@ def region_of(node: Any) -> str:
                 found = "entry"
         node = node.parent
         depth += 1
-    return found
+    return "footer" if found == "body" and _ends_page(start) else found
 
 
-def _around(node: Any) -> tuple[str, str]:
+def _ends_page(node: Any) -> bool:
+    """Whether hardly any text comes after a node."""
+    left = _TAIL
+    while node is not None and node.tag not in (None, "html", "body"):
+        after = node.next
+        while after is not None and left > 0:
+            if after.tag == "#text":
+                left -= len((after.value or "").strip())
+            elif after.tag not in HIDDEN:
+                left -= len(squeeze(visible(after)))
+            after = after.next
+        node = node.parent
+    return left > 0
+
+
+def around(node: Any) -> tuple[str, str]:
     """Visible text of the node's block before and after it, from mark to mark."""
     marks = set(select(_block(node), _ANCHORS)) - {node}
     before: list[str] = []
@@ -277,6 +300,12 @@ def _around(node: Any) -> tuple[str, str]:
         elif part.tag == "#text" and not inside:
             (after if passed else before).append(part.value or "")
     return squeeze("".join(before))[-MAX_WORDS:], squeeze("".join(after))[:MAX_WORDS]
+
+
+def _within(node: Any, tag: str) -> Any | None:
+    while node is not None and node.tag != tag:
+        node = node.parent
+    return node
 
 
 def _block(node: Any) -> Any:

@@ -62,8 +62,23 @@ PARSED = [
     field("charset", pa.string(), "encoding that the bytes were decoded with"),
     field("engine", pa.string(), "extraction or OCR engine that made the text"),
     field("license", pa.string(), "licence as SPDX id, or null if none was found"),
-    field("license_scope", pa.string(), "what the licence covers: page, part, unclear or source"),
-    field("license_evidence", pa.string(), "where the licence stands and what stands there"),
+    field(
+        "license_scope",
+        pa.string(),
+        "what the licence covers: page (the whole text), part, unclear or source; null without one",
+    ),
+    field(
+        "license_class",
+        pa.string(),
+        "public-domain, permissive, attribution, share-alike, non-commercial, no-derivatives, "
+        "proprietary or unknown",
+    ),
+    field("license_confidence", pa.float32(), "how sure the licence and its scope are, 0 to 1"),
+    field(
+        "license_evidence",
+        pa.string(),
+        "where the licence stands and what stands there, and what contradicts it",
+    ),
     field("opt_out", pa.list_(pa.string()), "signals against use for training, such as noai"),
     field("n_pages", pa.int32(), "pages of a PDF, else null"),
     field(

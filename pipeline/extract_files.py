@@ -18,6 +18,7 @@ from typing import Any
 from catalogs import storage
 from catalogs.errors import UserError
 from catalogs.objects import RemoteError
+from pipeline.compliance import LICENSE, completed
 from pipeline.ingest import Parser
 from pipeline.parse import PDF_TYPE
 from pipeline.readers import READERS
@@ -27,7 +28,7 @@ from pipeline.records import Record
 FIELDS = (
     *("uri", "file", "offset", "http_status", "fetched_at", "media_type"),
     *("text", "engine", "title", "author", "date", "site_name", "canonical_url", "html_lang"),
-    *("charset", "charset_from", "license", "license_scope", "license_evidence", "opt_out"),
+    *("charset", "charset_from", *LICENSE, "opt_out"),
     *("reason", "detail"),
 )
 """Keys of a line, always all of them: `reason` and `detail` where there is no text."""
@@ -150,6 +151,8 @@ def _facts(record: Record, path: str) -> dict[str, Any]:
     }
     if line["reason"] is None and record.media_type == PDF_TYPE:
         line |= {"reason": "pdf", "detail": "PDF files are read by: corpusmill ocr"}
+    elif line["reason"] is None and record.text is not None:
+        completed(line)
     return line
 
 

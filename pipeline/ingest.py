@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from catalogs import storage
 from catalogs.ledger import Row
+from pipeline.compliance import declared, merged
 from pipeline.documents import DOCUMENTS, QUARANTINE, REJECTED, row_id, to_table
 from pipeline.jobs import Job, Work, at_work
 from pipeline.journal import Journal
@@ -213,12 +214,12 @@ class Mill:
                 failures.append({**row, "stage": "parse", **parsed})
             elif not parsed["text"].strip():
                 verdict = {"stage": "extract", "reason": "no_text"}
-                rejects.append({**_merge(row, parsed), **verdict})
+                rejects.append({**merged(row, parsed), **verdict})
             else:
                 self.stats["pages_ocr"] += sum(
                     page["route"] == "ocr" for page in parsed.get("pages") or ()
                 )
-                rows.append(_merge(row, parsed))
+                rows.append(merged(row, parsed))
 
     def _text(self, record: Record) -> dict[str, Any]:
         if record.text is not None:
@@ -267,29 +268,12 @@ class Mill:
             "fetched_at": record.fetched_at,
             "charset": record.charset,
         }
-        row.update(_declared(metadata, self.arguments["license"]))
+        own = ("title", "author", "date")
+        row.update({name: str(metadata.pop(name)) for name in own if metadata.get(name)})
+        row.update(declared(metadata, self.arguments["license"]))
         if metadata:
             row["metadata"] = json.dumps(metadata, sort_keys=True, default=str)
         return row
-
-
-def _declared(metadata: dict[str, Any], declared_for_all: str | None) -> dict[str, Any]:
-    """Columns that the input or the recipe declares; they leave `metadata`."""
-    own = ("title", "author", "date")
-    row = {name: str(metadata.pop(name)) for name in own if metadata.get(name)}
-    declared = [metadata.pop(name, None) for name in ("license", "licence")]
-    if any(declared):
-        row.update(license=str(declared[0] or declared[1]), license_scope="page")
-        row["license_evidence"] = "declared by the record"
-    elif declared_for_all:
-        row.update(license=declared_for_all, license_scope="source")
-        row["license_evidence"] = "declared for the source by the recipe"
-    return row
-
-
-def _merge(row: dict[str, Any], parsed: dict[str, Any]) -> dict[str, Any]:
-    """What the document says of itself goes before what was declared for it."""
-    return {**row, **{name: value for name, value in parsed.items() if value is not None}}
 
 
 def _batches(records: Iterable[Record], size: int) -> Iterator[tuple[int, list[Record]]]:

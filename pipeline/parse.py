@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.compliance import pages_of
 from pipeline.documents import PAGE
 from pipeline.plugins import load_plugin
 
@@ -51,9 +52,7 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
         "charset": page.charset,
         "charset_from": page.decided_by,
         "engine": page.engine,
-        "license": licence.id,
-        "license_scope": licence.scope if licence.id else None,
-        "license_evidence": licence.evidence or None,
+        **licence.columns,
         "opt_out": opted_out,
     }
 
@@ -81,6 +80,7 @@ def parse_pdf(item: dict[str, Any]) -> dict[str, Any]:
         Columns of the document row, with ``text``; or ``error`` and ``detail`` when the payload
         is to be quarantined.
     """
+    from filters.licence_text import pdf_licence
     from ocr import PdfOptions, RouterThresholds, read_pdf
 
     _load_plugins(item)
@@ -114,21 +114,10 @@ def parse_pdf(item: dict[str, Any]) -> dict[str, Any]:
         "producer": result.producer,
         "doi": result.meta.get("doi"),
         "arxiv": result.meta.get("arxiv"),
-        **_pdf_licence(result.meta),
+        **pdf_licence(result.meta, pages_of(result.text, pages)).columns,
         "pdf_status": result.status,
         "pdf_detail": "; ".join(filter(None, (result.error, result.detail))),
     }
-
-
-def _pdf_licence(meta: dict[str, str]) -> dict[str, str]:
-    """What the document's XMP packet declares for it."""
-    from filters.licence_ids import licence_of_url, licence_of_words
-
-    for key, find in (("licence", licence_of_url), ("rights", licence_of_words)):
-        if licence := find(meta.get(key, "")):
-            evidence = f"XMP {key}: {meta[key]}"[:300]
-            return {"license": licence, "license_scope": "page", "license_evidence": evidence}
-    return {}
 
 
 def _load_plugins(item: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ INGEST_CODE = (
     "pipeline.parse",
     "pipeline.plugins",
     "pipeline.tag",
+    "pipeline.compliance",
     "pipeline.languages",
     "pipeline.ingest",
     "pipeline.documents",

@@ -16,8 +16,8 @@ from filters import (
     features,
     judge,
     registered_domains,
-    text_licence,
 )
+from pipeline.compliance import completed
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, REJECTED, text_id, to_table
 from pipeline.languages import LanguageTagger, language_reasons
 from pipeline.shards import conform
@@ -50,8 +50,7 @@ class Tagger:
         """A table of `DOCUMENTS` from rows of parsed columns with ``text``."""
         for row in rows:
             row["id"] = text_id(row["text"])
-            if row.get("license") is None:
-                row.update(_spdx(row["text"]))
+            completed(row)
         table = to_table(rows, ROWS)
         texts = table["text"].combine_chunks()
         spoken = self.languages.columns(texts)
@@ -84,11 +83,3 @@ class Tagger:
         kept = pc.is_null(reasons)
         rejected = table.append_column("stage", stages).append_column("reason", reasons)
         return table.filter(kept), conform(rejected.filter(pc.invert(kept)), REJECTED)
-
-
-def _spdx(text: str) -> dict[str, Any]:
-    licence = text_licence(text)
-    if licence.id is None:
-        return {}
-    evidence = {"license_evidence": licence.evidence}
-    return {"license": licence.id, "license_scope": licence.scope, **evidence}

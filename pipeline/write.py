@@ -14,6 +14,7 @@ from catalogs import storage
 from catalogs.errors import DamageError
 from catalogs.ledger import Row
 from filters import cut_spans, features
+from pipeline.compliance import LICENSE
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, field
 from pipeline.jobs import Job, at_work
 from pipeline.shards import SortedShard, compression_options
@@ -21,7 +22,8 @@ from pipeline.shards import SortedShard, compression_options
 CORPUS_COLUMNS = [
     *("id", "row_id", "source", "uri", "host", "media_type", "title", "author", "date"),
     *("fetched_at", "container", "record", "offset", "language", "language_score"),
-    *("license", "license_scope", "license_evidence", "opt_out"),
+    *LICENSE,
+    "opt_out",
     *("n_bytes", "n_words", "n_tokens"),
 ]
 CORPUS = pa.schema(

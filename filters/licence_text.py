@@ -1,0 +1,58 @@
+"""The licence that a PDF declares for itself: in its XMP packet, on its first and last pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from filters.dom import squeeze
+from filters.licence import Licence, decide
+from filters.licence_ids import licence_of_url, licence_of_words, name_at
+from filters.licence_marks import MAX_WORDS, Mark
+
+_LINK = re.compile(
+    r"(?:https?://|www\.)?\b(?:creativecommons\.org|gnu\.org|apache\.org|opensource\.org|"
+    r"nationalarchives\.gov\.uk|govdata\.de|opendatacommons\.org|spdx\.org)/[^\s)\]>\"]+",
+    re.IGNORECASE,
+)
+_LINE = 200
+"""Characters of a paragraph that stands alone, as a footer does."""
+
+
+def pdf_licence(packet: Mapping[str, str], pages: Mapping[str, str]) -> Licence:
+    """Weigh what an XMP packet and pages say.
+
+    Parameters
+    ----------
+    packet
+        ``licence`` (a URL) and ``rights`` (words), where the packet has them.
+    pages
+        Text by the name of the page, such as ``first-page``.
+    """
+    marks = []
+    for field, find in (("licence", licence_of_url), ("rights", licence_of_words)):
+        value = packet.get(field, "")
+        found = find(value) or licence_of_url(value)
+        carrier = f"XMP {field}"
+        marks.append(Mark(found, carrier, True, "head", "", "", "", value[:MAX_WORDS]))
+    for name, text in pages.items():
+        marks += _page_marks(name, text)
+    return decide(marks)
+
+
+def _page_marks(name: str, text: str) -> Iterator[Mark]:
+    for paragraph in re.split(r"\n\s*\n", text):
+        words = squeeze(paragraph)
+        link = _LINK.search(words)
+        found = licence_of_url(link.group()) if link else None
+        if found:
+            start, end, carrier = link.start(), link.end(), "link"
+        else:
+            found, carrier = licence_of_words(words), "words"
+            start = end = name_at(words) or 0
+        if found is None:
+            continue
+        before, after = words[max(0, start - MAX_WORDS) : start], words[end : end + MAX_WORDS]
+        region = "footer" if len(words) < _LINE else "body"
+        evidence = words[max(0, start - 80) : end + 120]
+        yield Mark(found, f"{name} {carrier}", False, region, before, "", after, evidence)
