@@ -9,6 +9,7 @@ from mixing.feasible import Feasible, Group, make_feasible
 from mixing.gaussian_process import GaussianProcess
 from mixing.laws import LAWS, Law, make_law, register
 from mixing.power_law import PowerLaw, PowerLawPerDomain
+from mixing.residual import PowerLawResidual
 from mixing.shares import exact, natural, uniform, unimax
 from mixing.simple_laws import LogLinear, SquareRootLinear
 from mixing.solve import Objective, Solution, solve, solve_many, tolerance_region
@@ -29,6 +30,7 @@ __all__ = [
     "Objective",
     "PowerLaw",
     "PowerLawPerDomain",
+    "PowerLawResidual",
     "Solution",
     "SquareRootLinear",
     "Surface",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from mixing.average import Average
 from mixing.laws import Law, make_law
 
-CANDIDATES = ("average", "power", "power-per-domain", "gp", "log-linear", "linear")
+CANDIDATES = ("average", "power", "power-per-domain", "gp", "residual", "log-linear", "linear")
 _CLEARLY = 1.0  # standard errors by which another law must beat the preferred one
 
 
@@ -56,16 +56,18 @@ def cross_validate(
     Y: np.ndarray,
     folds: Sequence[np.ndarray],
     weight: np.ndarray | None = None,
+    tick: Callable[[], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Out-of-fold predictions of every law, (runs, tasks) each, by name.
 
-    An average whose members are among the laws is made from their predictions.
+    An average whose members are among the laws is made from their predictions. `tick` is called
+    after every fit.
     """
     names = [law.name for law in laws]
     found: dict[str, np.ndarray] = {}
     derived = []
     for law in laws:
-        if isinstance(law, Average) and all(name in names for name, _ in law.members):
+        if isinstance(law, Average) and all(name in names for name in law.members):
             derived.append(law)
             continue
         found[law.name] = predictions = np.full(Y.shape, np.nan)
@@ -73,9 +75,34 @@ def cross_validate(
             train = np.setdiff1d(np.arange(len(P)), test)
             fresh = law.clone().fit(P[train], Y[train], None if weight is None else weight[train])
             predictions[test] = fresh.predict(P[test])
+            if tick:
+                tick()
     for law in derived:
-        found[law.name] = law.combine([found[name] for name, _ in law.members])
+        found[law.name] = predictions = np.full(Y.shape, np.nan)
+        for test in folds:
+            members = [found[name][test] for name in law.members]
+            predictions[test] = law.combine(members, len(P) - len(test), P.shape[1])
     return {name: found[name] for name in names}
+
+
+def choose_unseen(
+    Y: np.ndarray,
+    predictions: dict[str, np.ndarray],
+    folds: Sequence[np.ndarray],
+    preferred: str = "average",
+) -> np.ndarray:
+    """Predictions of the law chosen per task, (runs, tasks), with the choice paid for.
+
+    For the runs of each test set the law is chosen by its errors on the others only, so the scores
+    of these predictions are those of choosing, not of the luckiest law.
+    """
+    unseen = np.full(Y.shape, np.nan)
+    for test in folds:
+        rest = np.setdiff1d(np.arange(len(Y)), test)
+        others = {name: values[rest] for name, values in predictions.items()}
+        for task, name in enumerate(choose(Y[rest], others, preferred)):
+            unseen[test, task] = predictions[name][test, task]
+    return unseen
 
 
 def score(Y: np.ndarray, predicted: np.ndarray) -> Scores:
