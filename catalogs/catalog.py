@@ -127,11 +127,18 @@ class Column:
     doc: str
 
 
-def open_catalog(root: str) -> duckdb.DuckDBPyConnection:
+def open_catalog(root: str, rows: list[Row] | None = None) -> duckdb.DuckDBPyConnection:
     """Connect to the catalogue of a run: views over its files as they stand now.
 
     Views: ``documents, corpus, rejected, quarantine, shards, steps, funnel, sources, charsets,
     digests``.
+
+    Parameters
+    ----------
+    root
+        The run folder.
+    rows
+        Look at the files of these ledger rows only, for work on a part of a large run.
 
     Raises
     ------
@@ -142,7 +149,7 @@ def open_catalog(root: str) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     if storage.is_remote(root):
         connection.register_filesystem(storage.filesystem(root)[0])
-    _define(connection, Ledger(root), "VIEW")
+    _define(connection, Ledger(root), "VIEW", rows)
     return connection
 
 
@@ -257,8 +264,10 @@ _FILE_VIEWS = {
 }
 
 
-def _define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, how: str) -> None:
-    rows = ledger.rows()
+def _define(
+    connection: duckdb.DuckDBPyConnection, ledger: Ledger, how: str, rows: list[Row] | None = None
+) -> None:
+    rows = ledger.rows() if rows is None else rows
     if not rows:
         raise UserError(f"{ledger.root}: no committed shard here; is this a run folder?")
     _tables(connection, rows, how)

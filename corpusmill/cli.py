@@ -14,6 +14,7 @@ import typer
 from catalogs.errors import DamageError, UserError
 from corpusmill import (
     dedup_commands,
+    export_commands,
     feature_commands,
     mix_commands,
     ocr_commands,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 run_commands.register(app)
 dedup_commands.register(app)
+export_commands.register(app)
 query_commands.register(app)
 tune_commands.register(app)
 parse_commands.register(app)

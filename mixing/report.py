@@ -12,6 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mixing import figures, words
+from mixing.export.mixture import export_fields
 from mixing.laws import LAWS
 from mixing.shares import exact
 
@@ -98,6 +99,7 @@ def mixture(
     return _finite_only(
         {
             "name": study.name,
+            **export_fields(study),
             "tokens": answer["budget"],
             "ratios": named(best.tolist()),
             "interval_90": named(zip(answer["low"], answer["high"], strict=True)),

@@ -1,0 +1,1 @@
+"""Export of the mix: a mixture and a number of tokens in, training shards with their proof out."""

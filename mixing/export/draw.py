@@ -1,0 +1,190 @@
+"""DRAW: how often documents of each domain and factor are seen, and where the last copy ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from catalogs import storage
+from catalogs.ledger import Row
+from mixing.export.sample import MILLI, draw_ranks, repetitions, whole_copies
+from pipeline.jobs import Job, at_work
+
+BINS = 1 << 14  # to a unit of rank; the bar is sought in the one bin that holds it
+LAST = 4 * BINS  # ranks of 4 and more share a bin
+
+
+@dataclass
+class Drawn:
+    """The draw of one domain.
+
+    Attributes
+    ----------
+    factors, rates
+        Thousandths and repetitions of each distinct factor.
+    bar
+        Documents whose rank is at most this get one copy more; negative for none.
+    quota, tokens
+        Tokens wanted and drawn.
+    documents, available
+        Documents of the domain, and their tokens: counted where all were, else estimated.
+    counted
+        Whether all documents of the domain were tokenised (or need not be).
+    lacking
+        The quota cannot be met under `max_epochs`.
+    short
+        The draw reached further than what was tokenised: tokenise more.
+    """
+
+    name: str
+    quota: int
+    factors: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    bar: float = -1.0
+    tokens: int = 0
+    documents: int = 0
+    available: int = 0
+    counted: bool = True
+    lacking: bool = False
+    short: bool = False
+
+
+def copies_of(drawn: list[Drawn], domain: np.ndarray, factor: np.ndarray, u: np.ndarray):
+    """Copies of each document, int64, shape (documents,)."""
+    copies = np.zeros(len(domain), np.int64)
+    for number, one in enumerate(drawn):
+        own = np.flatnonzero(domain == number)
+        if len(own) and one.factors:
+            rates = np.array(one.rates)[np.searchsorted(one.factors, factor[own])]
+            copies[own] = whole_copies(rates) + (draw_ranks(u[own], rates) <= one.bar)
+    return copies
+
+
+def draw(job: Job) -> Row:
+    """Write ``draw.json``: a `Drawn` for each domain.
+
+    Reads indexes twice by DuckDB, a histogram of ranks and then the bin of the bar, so that memory
+    does not grow with the number of documents.
+    """
+    arguments = job.arguments
+    with at_work(job) as work, duckdb.connect() as connection:
+        connection.execute("SET threads = 1")
+        connection.execute(f"CREATE VIEW every AS SELECT * FROM {_scan(arguments['selected'])}")
+        counted = "*" if arguments["tokenised"] else "*, estimate AS n_tokens"
+        files = arguments["tokenised"] or arguments["selected"]
+        connection.execute(f"CREATE VIEW one AS SELECT {counted} FROM {_scan(files)}")
+        connection.execute("CREATE TABLE rates (domain SMALLINT, factor INTEGER, fraction DOUBLE)")
+        groups = connection.execute(
+            """SELECT domain, factor, e.documents, e.estimate, coalesce(o.documents, 0),
+                coalesce(o.estimate, 0), coalesce(o.tokens, 0)
+            FROM (SELECT domain, factor, count(*) AS documents, sum(estimate)::BIGINT AS estimate
+                FROM every GROUP BY ALL) e
+            LEFT JOIN (SELECT domain, factor, count(*) AS documents,
+                sum(estimate)::BIGINT AS estimate, sum(n_tokens)::BIGINT AS tokens
+                FROM one GROUP BY ALL) o USING (domain, factor)
+            ORDER BY domain, factor"""
+        ).fetchnumpy()
+        drawn = []
+        for number, (name, quota) in enumerate(arguments["quotas"].items()):
+            own = {key: values[groups["domain"] == number] for key, values in groups.items()}
+            table = np.array(list(own.values())[1:], float).reshape(6, -1)
+            drawn.append(_draw_domain(connection, number, name, quota, table, arguments))
+        with open(work.path("draw", "work/draw.json"), "w") as file:
+            json.dump([asdict(one) for one in drawn], file, indent=1)
+        documents = int(sum(one.documents for one in drawn))
+        return work.commit(read=documents, kept=documents)
+
+
+def read_draw(path: str) -> list[Drawn]:
+    return [Drawn(**one) for one in json.loads(storage.read_text(path))]
+
+
+def _draw_domain(
+    connection: duckdb.DuckDBPyConnection,
+    number: int,
+    name: str,
+    quota: int,
+    groups: np.ndarray,
+    arguments: dict[str, Any],
+) -> Drawn:
+    factors, documents, estimate, seen, seen_estimate, seen_tokens = groups
+    # a group of which nothing was tokenised is as long as the domain's others
+    ratio = seen_tokens.sum() / max(seen_estimate.sum(), 1)
+    ratios = np.where(seen > 0, seen_tokens / np.maximum(seen_estimate, 1), ratio)
+    tokens = estimate * ratios
+    one = Drawn(
+        name=name,
+        quota=quota,
+        factors=factors.astype(int).tolist(),
+        documents=int(documents.sum()),
+        available=round(float(tokens.sum())),
+        counted=bool(((seen == documents) | (factors == 0)).all()),
+    )
+    rates = repetitions(factors / MILLI, tokens, quota, arguments["max_epochs"])
+    if rates is None:
+        one.lacking = True
+        return one
+    one.rates = rates.tolist()
+    whole = whole_copies(rates)
+    one.tokens = int((whole * seen_tokens).sum())
+    one.short = bool(((whole > 0) & (seen < documents)).any())
+    fractions = rates - whole
+    if one.tokens < quota and not one.short:
+        connection.execute("DELETE FROM rates")
+        connection.executemany(
+            "INSERT INTO rates VALUES (?, ?, ?)",
+            [
+                (number, factor, fraction)
+                for factor, fraction in zip(one.factors, fractions.tolist(), strict=True)
+            ],
+        )
+        one.bar, more, all_in = _find_bar(connection, quota - one.tokens)
+        one.tokens += more
+        partly = (seen < documents) & (factors > 0)
+        reach = factors[partly] * (arguments["limits"][number] if partly.any() else 0.0)
+        one.short = bool(len(reach)) and (
+            all_in or bool((one.bar * fractions[partly] > reach).any())
+        )
+    return one
+
+
+def _find_bar(
+    connection: duckdb.DuckDBPyConnection, wanted: int
+) -> tuple[float, int, bool]:
+    """Largest rank that is drawn, its tokens, and whether all documents are.
+
+    The last document is drawn when that comes nearer to the tokens wanted.
+    """
+    ranked = """SELECT u / fraction AS rank, row_id, n_tokens FROM one
+        JOIN rates USING (domain, factor) WHERE fraction > 0"""
+    bins = connection.execute(
+        f"""SELECT least(floor(rank * {BINS}), {LAST})::INTEGER AS bin, sum(n_tokens)::BIGINT AS n
+        FROM ({ranked}) GROUP BY bin ORDER BY bin"""
+    ).fetchnumpy()
+    sums = np.cumsum(bins["n"])
+    at = int(np.searchsorted(sums, wanted))
+    if at == len(sums):
+        return np.inf if len(sums) else -1.0, int(sums[-1]) if len(sums) else 0, True
+    before = int(sums[at - 1]) if at else 0
+    rows = connection.execute(
+        f"""SELECT rank, n_tokens FROM ({ranked})
+        WHERE least(floor(rank * {BINS}), {LAST}) = $1 ORDER BY rank, row_id""",
+        [int(bins["bin"][at])],
+    ).fetchnumpy()
+    inside = before + np.cumsum(rows["n_tokens"])
+    last = int(np.searchsorted(inside, wanted))
+    previous = int(inside[last - 1]) if last else before
+    if wanted - previous < inside[last] - wanted:
+        # the bar lies between the two, and below the first of all
+        bar = float(rows["rank"][last - 1]) if last else np.nextafter(rows["rank"][0], -1)
+        return float(bar), previous, False
+    return float(rows["rank"][last]), int(inside[last]), False
+
+
+def _scan(paths: list[str]) -> str:
+    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{quoted}])"
