@@ -62,11 +62,11 @@ class RapidEngine:
     def _read(self, page: PageImage) -> Reading:
         image = cv2.cvtColor(page.pixels, cv2.COLOR_GRAY2BGR)
         boxes = self._detect(image)
-        image, boxes, turn = self._stand_up(image, boxes)
+        image, boxes, turn, read = self._stand_up(image, boxes)
         height, width = image.shape[:2]
         lines = []
-        for box in boxes:
-            text, score = self._recognise(_crop(image, box))
+        for number, box in enumerate(boxes):
+            text, score = read.get(number) or self._recognise(_crop(image, box))
             text = clean(text).strip()
             if text and score >= _MIN_SCORE:
                 lines.append((box, text, score))
@@ -95,22 +95,27 @@ class RapidEngine:
 
     def _stand_up(self, image: np.ndarray, boxes: np.ndarray):
         """Turn the image by quarter turns: lines taller than wide lie on their side; of the two
-        turns left, the one whose longest lines read with the higher mean score."""
+        turns left, the one whose longest lines read with the higher mean score.
+
+        Returns image, boxes, degrees turned, and what was read on the way: number of the box ->
+        text and score."""
         if not len(boxes):
-            return image, boxes, 0
+            return image, boxes, 0, {}
         wide, high = _sides(boxes)
         turns = (90, 270) if np.median(high / np.maximum(wide, 1)) > 1.5 else (0, 180)
-        voters = boxes[np.argsort(-np.maximum(wide, high), kind="stable")[:_VOTERS]]
-        best, best_score = turns[0], -1.0
+        voters = np.argsort(-np.maximum(wide, high), kind="stable")[:_VOTERS]
+        best, best_score, read = turns[0], -1.0, {}
         for turn in turns:
-            turned, quads = _turn(image, voters, turn)
-            score = float(np.mean([self._recognise(_crop(turned, box))[1] for box in quads]))
-            if score > best_score:
-                best, best_score = turn, score
-            if score > _SURE:
+            turned, quads = _turn(image, boxes[voters], turn)
+            found = [self._recognise(_crop(turned, box)) for box in quads]
+            mean = float(np.mean([score for _, score in found]))
+            if mean > best_score:
+                best, best_score = turn, mean
+                read = dict(zip(voters.tolist(), found, strict=True))
+            if mean > _SURE:
                 break
         image, boxes = _turn(image, boxes, best)
-        return image, boxes, best
+        return image, boxes, best, read
 
 
 def _sides(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
