@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pypdfium2 as pdfium
 
 from ocr.cleanup import assemble
 from ocr.engines import OcrEngine, PageImage, Reading, Usage, get_engine, require_engine
+from ocr.guard import defuse
 from ocr.judgement import PageShape, judge
 from ocr.layout import Layout, lay_out
 from ocr.metadata import identifiers, read_metadata
@@ -17,6 +19,7 @@ from ocr.pagescan import scan_page
 from ocr.pdfium import PdfError, open_pdf, render_page
 from ocr.results import PageResult, PdfOptions, PdfResult
 from ocr.router import route
+from ocr.salvage import salvage
 from ocr.scans import is_blank
 from ocr.textlayer import text_layout
 
@@ -71,12 +74,26 @@ def read_pdf(data: bytes, options: PdfOptions | None = None) -> PdfResult:
     if len(data) > options.max_bytes:
         error = f"{len(data)} bytes, limit {options.max_bytes}"
         return PdfResult("", "oversized", error=error)
+    data, defused = defuse(data, options.max_stream_bytes, options.max_page_objects)
     try:
-        with open_pdf(data) as doc:
-            result = _read(doc, data, options, begin)
+        result = _open(data, options, begin)
     except PdfError as exc:
         result = PdfResult("", exc.status, error=str(exc))
+        rest = salvage(data) if exc.status == "corrupt" else None
+        with suppress(PdfError):
+            found = _open(rest, options, begin) if rest else result
+            if found.text:
+                error = f"{exc}; {found.n_pages} pages found without its page tree"
+                result = replace(found, status="partial", error=error)
+    if defused and result.status in ("ok", "partial"):
+        error = f"{defused}; {result.error}" if result.error else defused
+        result = replace(result, status="partial", error=error)
     return replace(result, seconds=time.monotonic() - begin)
+
+
+def _open(data: bytes, options: PdfOptions, begin: float) -> PdfResult:
+    with open_pdf(data) as doc:
+        return _read(doc, data, options, begin)
 
 
 def _read(doc: pdfium.PdfDocument, data: bytes, options: PdfOptions, begin: float) -> PdfResult:

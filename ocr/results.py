@@ -25,6 +25,7 @@ class PdfOptions:
     languages: ISO 639-1 hints for engines that can use them.
     dpi, longest_side: a page is rendered at `dpi`, or more where that leaves its longest side
         under `longest_side[0]` pixels, never above `longest_side[1]` pixels or `max_pixels`.
+    max_stream_bytes: content of pages and forms that unpacks to more is not read.
     max_image_pixels: a page with a bigger picture on it is not rendered (decoded it would take
         that many bytes or more).
     max_seconds: wall-clock budget of the document, looked at between pages; with it the result
@@ -42,6 +43,7 @@ class PdfOptions:
     dpi: int = 200
     longest_side: tuple[int, int] = (1800, 3000)
     max_bytes: int = 1 << 30
+    max_stream_bytes: int = 1 << 27
     max_pages: int = 2000
     max_page_chars: int = 200_000
     max_page_objects: int = 20_000
