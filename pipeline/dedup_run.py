@@ -85,6 +85,7 @@ def run_dedup(
             )
         types = types or (own, shard.file.path)
     old = [load_index(run, run, config) for run in config.against]
+    out = os.path.abspath(out)
     storage.make_folder(out)
     with lock(out):
         runner = Runner(out, settings, progress)

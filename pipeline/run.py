@@ -103,8 +103,10 @@ class Runner:
     """Runs one step after another and keeps the plan of the whole run."""
 
     def __init__(self, root: str, settings: Settings, progress: Progress):
-        self.root, self.settings, self.progress = root, settings, progress
-        self.ledger = Ledger(root)
+        # files are listed under absolute paths, and those that no row names are swept away
+        self.root = root if storage.is_remote(root) else os.path.abspath(root)
+        self.settings, self.progress = settings, progress
+        self.ledger = Ledger(self.root)
         self.plan: dict[str, list[str]] = {}
         self.done = self.skipped = 0
 

@@ -99,6 +99,14 @@ def test_files_are_judged_row_by_row_and_become_an_index(snapshots, tmp_path):
     assert not audit(str(tmp_path / "new")).problems
 
 
+def test_a_folder_named_from_where_one_stands(snapshots, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dedup(os.path.relpath(snapshots / "new"), "--out", "runs/here")
+    assert len(verdicts(tmp_path / "runs" / "here")) == 1
+    assert not audit("runs/here").problems
+    assert "nothing to do" in dedup(snapshots / "new", "--out", "runs/here")
+
+
 def test_an_index_of_other_settings_is_refused(snapshots, tmp_path):
     dedup(snapshots / "old", "--out", tmp_path / "old", "--rows", 4)
     with pytest.raises(UserError, match=r"dedup.against'.*'dedup.rows: 4', this run has '8'"):
