@@ -1,0 +1,289 @@
+"""Which items of evaluation sets stand in texts, and where.
+
+Fuzzy matching after decon (AI2, the decontamination of OLMo 3): short runs of words of a question
+lead to the places where it may stand; from there the match is grown to both sides over words that
+differ; what is found counts by the rarity of its words (inverse document frequency); an answer
+counts when it stands close by. Where decon scores overlapping 5-grams, of which one edit breaks
+five, this counts the aligned words themselves, so that a text with every fifth word changed is
+still found.
+
+How sure a match is depends on how much there is to match. A question of `ENOUGH` information
+(the sum of its words' weights, in nats) needs `threshold` of it, a shorter one more, up to `SURE`;
+what carries less than `LEAST` in all its parts is never told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from filters.arrow import StringColumn, readonly, texts_of
+from filters.contamination_index import (
+    ANSWER,
+    LEAST,
+    PARTS,
+    PASSAGE,
+    QUESTION,
+    Index,
+    Names,
+    build,
+    load,
+)
+from filters.contamination_index import save as save_index
+from filters.contamination_kernels import BLOCK, FLOOR, find_near, find_parts
+from filters.contamination_words import Words, words_of
+from filters.eval_items import Item
+
+MATCHES = pa.list_(
+    pa.struct(
+        [
+            ("benchmark", pa.string()),
+            ("item", pa.string()),
+            ("part", pa.string()),
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("score", pa.float32()),
+        ]
+    )
+)
+"""Parts of items in one text: byte offsets into its UTF-8, end exclusive, ascending; the score is
+that of the item, the same for all its parts."""
+ENOUGH = 45.0
+"""Information from which on `threshold` holds."""
+SURE = 0.8
+"""Share needed of an item that only just carries enough information."""
+DENSITY = 0.5
+"""Words that agree, as a share of the words between the first and the last of them."""
+WORD_SHARE = (20, 40), (0.72, 0.6)
+"""Least share of a part's words, whatever their weight, for parts of so many words: phrases of the
+language, and long names, are found in questions that are otherwise different."""
+PASSAGE_WORDS = 400
+"""Words after a passage within which its questions may stand."""
+SHORT_ANSWER = 3
+"""Answers of up to so many words must stand there exactly."""
+ANSWER_SHARE = 0.6
+"""Least share of a longer answer."""
+_ROOM = 4096
+
+
+class Rules(NamedTuple):
+    """When a text holds an item."""
+
+    threshold: float = 0.65
+    """Share of a long question's weight."""
+    min_words: int = 6
+    """Questions of fewer words count only with their answer or passage."""
+    answer_words: int = 50
+    """Words around a question within which its answer counts."""
+
+
+DEFAULT = Rules()
+
+
+class Match(NamedTuple):
+    """A part found in a text, in words of the text."""
+
+    text: int
+    item: int
+    part: int
+    start: int
+    end: int
+    score: float
+
+
+class Contamination:
+    """Evaluation items, indexed, to be found in columns of text.
+
+    Parameters
+    ----------
+    index, names
+        From `contamination_index.build` or `load`.
+    rules
+        When an item counts as found.
+    """
+
+    def __init__(self, index: Index, names: Names, rules: Rules = DEFAULT):
+        self.index, self.names, self.rules = index, names, rules
+        self._sizes = np.diff(index.offsets)
+
+    @classmethod
+    def of(cls, items: Iterable[Item], rules: Rules = DEFAULT) -> Contamination:
+        """A matcher for some items."""
+        return cls(*build(items), rules)
+
+    @classmethod
+    def open(cls, path: str, rules: Rules = DEFAULT) -> Contamination:
+        """A matcher over a file of :meth:`save`, mapped into memory."""
+        return cls(*load(path), rules)
+
+    def save(self, path: str) -> None:
+        """Write the index to one file; equal items give equal bytes."""
+        save_index(self.index, self.names, path)
+
+    def told(self) -> np.ndarray:
+        """Whether each item can be found by its parts at all (bool): the others are too short."""
+        index, rules = self.index, self.rules
+        parts = index.items[:, 1:]
+        question, answer, passage = np.where(parts >= 0, index.totals[parts], 0).T
+        words = self._sizes[parts[:, 0]]
+        return (
+            ((question >= LEAST) & (words >= rules.min_words))
+            | ((question + answer >= LEAST) & (answer > 0) & (words >= rules.min_words - 1))
+            | ((question + answer + passage >= LEAST) & (passage > 0))
+        )
+
+    def tag(self, texts: StringColumn) -> pa.Array:
+        """What each text holds: an array of type MATCHES."""
+        column = texts_of(texts)
+        words = words_of(column)
+        matches = self.find(words)
+        by_text: list[list[dict]] = [[] for _ in range(len(column))]
+        for match in matches:
+            row = self.index.items[match.item]
+            first = words.offsets[match.text]
+            by_text[match.text].append(
+                {
+                    "benchmark": self.names.benchmarks[row[0]],
+                    "item": self.names.items[match.item],
+                    "part": PARTS[match.part],
+                    "start": int(words.starts[first + match.start]),
+                    "end": int(words.ends[first + match.end - 1]),
+                    "score": match.score,
+                }
+            )
+        for rows in by_text:
+            rows.sort(key=lambda m: (m["start"], m["end"], m["benchmark"], m["item"], m["part"]))
+        return pa.array(by_text, MATCHES)
+
+    def find(self, words: Words) -> list[Match]:
+        """The parts of items that stand in texts, given as words."""
+        index = self.index
+        space = (
+            np.empty((1024, 3), np.int64),
+            *(np.empty(3 * BLOCK + 1, kind) for kind in (np.int64, np.uint64, np.uint8)),
+        )
+        room = _ROOM
+        while True:
+            found, gains = np.empty((room, 5), np.int32), np.empty(room, np.float32)
+            n = find_parts(
+                readonly(words.hashes),
+                readonly(words.offsets),
+                *index[:9],
+                *space,
+                found,
+                gains,
+            )
+            if n <= room:
+                break
+            room = 2 * n
+        if not n:
+            return []
+        found, gains = found[:n], gains[:n]
+        dense = found[:, 4] >= DENSITY * (found[:, 3] - found[:, 2])
+        sizes = self._sizes[found[:, 1]]
+        dense &= found[:, 4] >= np.interp(sizes, *WORD_SHARE) * sizes
+        found, gains = found[dense], gains[dense]
+        matches = []
+        for text in np.unique(found[:, 0]):
+            own = found[:, 0] == text
+            matches += self._judge(words, int(text), found[own], gains[own])
+        return matches
+
+    def _judge(self, words: Words, text: int, found: np.ndarray, gains: np.ndarray) -> list[Match]:
+        """The items of one text, from the parts found in it."""
+        index = self.index
+        low, high = int(words.offsets[text]), int(words.offsets[text + 1])
+        best: dict[int, tuple[float, int, int]] = {}
+        for (_, part, start, end, _), gain in zip(found.tolist(), gains.tolist(), strict=True):
+            if part not in best or gain > best[part][0]:
+                best[part] = gain, start, end
+        matches: list[Match] = []
+        for item in self._items_of(best):
+            question, answer, passage = index.items[item, 1:].tolist()
+            context = best.get(passage) if passage >= 0 else None
+            asked = best.get(question)
+            if asked is None and context is not None:
+                reach = min(high, low + context[2] + PASSAGE_WORDS)
+                asked = self._near(words, low, low + context[2], reach, question)
+                if asked is not None and asked[0] < 0.9 * index.totals[question]:
+                    asked = None
+            if asked is None:
+                continue
+            replied = self._answer(words, low, high, asked, answer) if answer >= 0 else None
+            parts = [(QUESTION, question, asked)]
+            if replied is not None:
+                parts.append((ANSWER, answer, replied))
+            if context is not None:
+                parts.append((PASSAGE, passage, context))
+            score = self._score(parts)
+            if score:
+                matches += [
+                    Match(text, item, kind, start, end, score) for kind, _, (_, start, end) in parts
+                ]
+        return matches
+
+    def _items_of(self, parts: Iterable[int]) -> list[int]:
+        index = self.index
+        items: set[int] = set()
+        for part in parts:
+            first, end = index.item_offsets[part : part + 2]
+            items.update(index.items_of[first:end].tolist())
+        return sorted(items)
+
+    def _score(self, parts: list[tuple[int, int, tuple[float, int, int]]]) -> float:
+        """Share that was found of the weight of the parts that tell most, 0 if it does not do.
+
+        The question counts alone or with any of the others, of which half may have been found.
+        """
+        index, rules = self.index, self.rules
+        question, *others = [
+            (kind, float(index.totals[part]), found[0]) for kind, part, found in parts
+        ]
+        words = self._sizes[parts[0][1]]
+        best = 0.0
+        for mask in range(1 << len(others)):
+            chosen = [other for at, other in enumerate(others) if mask >> at & 1]
+            least = rules.min_words - bool(chosen)
+            if words < least and not any(kind == PASSAGE for kind, _, _ in chosen):
+                continue
+            whole = question[1] + sum(other[1] for other in chosen)
+            share = (question[2] + sum(other[2] for other in chosen)) / whole
+            if share >= needed(whole, rules.threshold):
+                best = max(best, min(share, 1.0))
+        return best
+
+    def _answer(self, words, low: int, high: int, asked, answer: int):
+        """The answer close to a question, or None."""
+        size = int(self._sizes[answer])
+        reach = self.rules.answer_words + (2 * size if size > SHORT_ANSWER else size)
+        share = 1.0 if size <= SHORT_ANSWER else ANSWER_SHARE
+        after = low + asked[2], min(high, low + asked[2] + reach)
+        before = max(low, low + asked[1] - reach), low + asked[1]
+        for first, end in (after, before):
+            near = self._near(words, low, first, end, answer)
+            if near is not None and near[0] >= share * self.index.totals[answer] - 1e-3:
+                return near
+        return None
+
+    def _near(self, words, low: int, first: int, end: int, part: int):
+        """Gain, start and end of a part between two words, or None."""
+        index = self.index
+        place = np.zeros(3, np.int64)
+        begin, stop = index.offsets[part : part + 2]
+        gain = find_near(
+            readonly(words.hashes), first, end, index.words, begin, stop, index.weights, place
+        )
+        if gain < FLOOR * index.totals[part] or gain == 0:
+            return None
+        return gain, int(place[0]) - low, int(place[1]) - low
+
+
+def needed(information: float, threshold: float) -> float:
+    """Share of so much information (nats) that must be found; above 1 if it is too little."""
+    if information < LEAST:
+        return 2.0
+    part = min((information - LEAST) / (ENOUGH - LEAST), 1.0)
+    return SURE + part * min(threshold - SURE, 0.0)

@@ -1,0 +1,215 @@
+"""Index of evaluation items: words with their weights, seeds, and which item has which parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from filters.arrow import Texts, readonly, texts_of
+from filters.contamination_kernels import LONG, fill_table, seed_keys
+from filters.contamination_words import words_of
+from filters.eval_items import Item
+
+QUESTION, ANSWER, PASSAGE = 0, 1, 2
+PARTS = ("question", "answer", "passage")
+BACKGROUND = 20_000
+"""Parts that the table of common words stands for, beside those of the index."""
+LEAST = 25.0
+"""Information (sum of weights, nats) below which an item cannot be told from chance."""
+MOST = 9.0
+"""Weight of a word seen nowhere else."""
+NUMBER = np.float32(4.0)
+"""Most that a number counts: rows of numbers stand anywhere."""
+AGAIN = np.float32(0.25)
+"""What a word counts from its second place in a part on."""
+COMMON = 16
+"""Seeds that stand in more places than this are not looked for ..."""
+RARE = 4
+"""... but each part keeps so many of its rarest, ..."""
+TOO_COMMON = 256
+"""... unless they stand in more places than this."""
+SEED_WEIGHT = 8.0
+"""Least weight of the words of a seed."""
+PASSAGE_STEP = 4
+"""Every so many seeds of a passage are looked for."""
+
+
+class Index(NamedTuple):
+    """Flat arrays, as `filters.contamination_kernels` takes them; see there."""
+
+    table: np.ndarray
+    bits: np.ndarray
+    posting_offsets: np.ndarray
+    postings: np.ndarray
+    words: np.ndarray
+    weights: np.ndarray
+    offsets: np.ndarray
+    totals: np.ndarray
+    part_of: np.ndarray
+    kinds: np.ndarray
+    """uint8: what a part is, see PARTS."""
+    items: np.ndarray
+    """int32 (items, 4): benchmark, question part, answer part, passage part; -1 for none."""
+    items_of: np.ndarray
+    """int32: items of the parts (questions and passages), those of one part in a row."""
+    item_offsets: np.ndarray
+    """int64, parts + 1: where they begin in ``items_of``."""
+
+
+class Names(NamedTuple):
+    """What the numbers of an index stand for."""
+
+    benchmarks: list[str]
+    items: list[str]
+
+
+def build(items: Iterable[Item]) -> tuple[Index, Names]:
+    """The index of evaluation items; equal items in equal order give equal arrays."""
+    benchmarks: dict[str, int] = {}
+    parts: dict[tuple[int, str], int] = {}
+    names: list[str] = []
+    rows: list[tuple[int, ...]] = []
+    for item in items:
+        numbers = [
+            parts.setdefault((kind, text), len(parts)) if text else -1
+            for kind, text in enumerate((item.question, item.answer, item.passage))
+        ]
+        rows.append((benchmarks.setdefault(item.benchmark, len(benchmarks)), *numbers))
+        names.append(item.item)
+    kinds = np.array([kind for kind, _ in parts], np.uint8)
+    texts = texts_of([text for _, text in parts])
+    words = words_of(texts)
+    part_of = np.repeat(np.arange(len(parts), dtype=np.int32), np.diff(words.offsets))
+    weights = _weights(words.hashes, part_of, len(parts))
+    number = _digit(texts, part_of, words.starts) & _digit(texts, part_of, words.ends - 1)
+    weights[number] = weights[number].clip(max=NUMBER)
+    totals = np.bincount(part_of, weights, len(parts)).astype(np.float32)
+    numbers = np.array(rows, np.int32).reshape(-1, 4)
+    matters = _can_be_told(numbers, totals)
+    table, bits, posting_offsets, postings = _seeds(words, kinds, part_of, weights, matters)
+    order, item_offsets = _by_part(numbers, len(parts))
+    arrays = (
+        *(table, bits, posting_offsets, postings, words.hashes, weights, words.offsets, totals),
+        *(part_of, kinds, numbers, order, item_offsets),
+    )
+    return Index(*map(_frozen, arrays)), Names(list(benchmarks), names)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    return readonly(np.ascontiguousarray(array))
+
+
+def _digit(texts: Texts, part_of: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Whether the bytes at these places of the parts are digits (bool)."""
+    at = texts.data[texts.offsets[part_of] + places]
+    return (at >= ord("0")) & (at <= ord("9"))
+
+
+def _weights(hashes: np.ndarray, part_of: np.ndarray, parts: int) -> np.ndarray:
+    """Inverse document frequency of each word among the parts and in English, float32."""
+    common, shares = common_words()
+    pairs = np.unique(hashes.astype(np.uint64) << np.uint64(32) | part_of.astype(np.uint64))
+    known, counts = np.unique(pairs >> np.uint64(32), return_counts=True)
+    seen = counts.astype(np.float64)
+    place = np.searchsorted(common, known).clip(max=len(common) - 1)
+    seen += np.where(common[place] == known, shares[place] * BACKGROUND, 0)
+    weights = np.log((parts + BACKGROUND) / (seen + 1)).clip(0.1, MOST).astype(np.float32)
+    weights = weights[np.searchsorted(known, hashes.astype(np.uint64))]
+    pairs = hashes.astype(np.uint64) << np.uint64(32) | part_of.astype(np.uint64)
+    again = np.ones(len(pairs), np.bool_)
+    again[np.unique(pairs, return_index=True)[1]] = False
+    weights[again] *= AGAIN
+    return weights
+
+
+def common_words() -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of common English words (uint64, ascending) and the share of parts that hold them."""
+    lines = files("filters").joinpath("common_words.txt").read_text().splitlines()
+    pairs = [line.split() for line in lines if line and not line.startswith("#")]
+    hashes = words_of(texts_of([word for word, _ in pairs])).hashes.astype(np.uint64)
+    order = np.argsort(hashes)
+    return hashes[order], np.array([int(share) for _, share in pairs])[order] / 10_000
+
+
+def _can_be_told(items: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Whether some item with this question or passage holds enough in all its parts (bool)."""
+    own = np.where(items[:, 1:] >= 0, totals[items[:, 1:]], 0)
+    enough = own.sum(axis=1) >= LEAST
+    matters = np.zeros(len(totals), np.bool_)
+    for column in (1, 3):
+        matters[items[enough & (items[:, column] >= 0), column]] = True
+    return matters
+
+
+def _seeds(words, kinds: np.ndarray, part_of: np.ndarray, weights: np.ndarray, matters: np.ndarray):
+    """Table and filter of the seeds, and the places of each."""
+    keys, size = np.zeros(len(words.hashes), np.uint64), np.zeros(len(words.hashes), np.int32)
+    seed_keys(words.hashes, words.offsets, keys, size)
+    sums = np.cumsum(np.concatenate([[0.0], weights, np.zeros(LONG)]))
+    places = np.flatnonzero((keys > 0) & matters[part_of])
+    kind = kinds[part_of[places]]
+    own = places - words.offsets[part_of[places]]
+    places = places[(kind == QUESTION) | ((kind == PASSAGE) & (own % PASSAGE_STEP == 0))]
+    value = sums[places + size[places]] - sums[places]
+    known, which, often = np.unique(keys[places], return_inverse=True, return_counts=True)
+    often = often[which]
+    # the rarest of each part, ties in the order of the words
+    order = np.lexsort((places, often, part_of[places]))
+    group = part_of[places][order]
+    begins = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]])) if len(group) else []
+    rank = np.arange(len(order)) - np.repeat(begins, np.diff([*begins, len(order)]))
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = rank
+    good = (often <= COMMON) | ((ranks < RARE) & (often <= TOO_COMMON))
+    good &= value >= SEED_WEIGHT
+    places, which = places[good], which[good]
+    order = np.lexsort((places, which))
+    postings, which = places[order].astype(np.int32), which[order]
+    kept, counts = np.unique(which, return_counts=True)
+    posting_offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    slots = 1 << max(4, (2 * len(kept)).bit_length())
+    table, bits = np.zeros((slots, 2), np.uint64), np.zeros(max(slots // 8, 1), np.uint64)
+    fill_table(readonly(known[kept]), table, bits)
+    return table, bits, posting_offsets, postings
+
+
+def _by_part(items: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Items of each part, for questions and passages."""
+    part = np.concatenate([items[:, 1], items[:, 3]])
+    item = np.tile(np.arange(len(items), dtype=np.int32), 2)
+    there = part >= 0
+    part, item = part[there], item[there]
+    order = np.lexsort((item, part))
+    counts = np.bincount(part, minlength=parts)
+    return item[order], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def save(index: Index, names: Names, path: str) -> None:
+    """Write an index to one file; equal indexes give equal bytes."""
+    columns = {name: array.reshape(-1) for name, array in index._asdict().items()}
+    columns |= {"benchmarks": pa.array(names.benchmarks, pa.string())}
+    columns |= {"names": pa.array(names.items, pa.string())}
+    arrays = {name: pa.array(column) for name, column in columns.items()}
+    lists = [
+        pa.LargeListArray.from_arrays(pa.array([0, len(array)], pa.int64()), array)
+        for array in arrays.values()
+    ]
+    table = pa.table(lists, names=list(arrays))
+    with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def load(path: str) -> tuple[Index, Names]:
+    """An index of :func:`save`, its arrays mapped into memory."""
+    with pa.memory_map(path) as file:
+        batch = pa.ipc.open_file(file).get_batch(0)
+    columns = {name: batch.column(name).values for name in batch.schema.names}
+    names = Names(columns.pop("benchmarks").to_pylist(), columns.pop("names").to_pylist())
+    arrays = {name: readonly(column.to_numpy()) for name, column in columns.items()}
+    arrays["table"] = readonly(arrays["table"].reshape(-1, 2))
+    arrays["items"] = readonly(arrays["items"].reshape(-1, 4))
+    return Index(**arrays), names

@@ -1,0 +1,227 @@
+"""Evaluation items in texts: what is found, what is not, and where."""
+
+import random
+import re
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters.arrow import texts_of
+from filters.contamination import Contamination, Rules
+from filters.contamination_words import words_of
+from filters.eval_items import Item, item_of
+from tests.inputs import prose
+
+ITEMS = [
+    Item(
+        "gym",
+        "ropes",
+        "A climber ties seven ropes of eleven metres end to end and loses forty centimetres in "
+        "every knot. How long is the rope that she lowers into the gorge?",
+        "Six knots cost 2.4 metres, so the rope is 77 - 2.4 = 74.6 metres long.",
+    ),
+    Item("gym", "capital", "Which Baltic harbour exported the most amber in 1487?", "Danzig"),
+    Item(
+        "gym",
+        "cat",
+        "What colour was she?",
+        "ginger",
+        "Behind the foundry lived a cat called Marzipan. She was ginger, slept in a bucket and "
+        "caught no mice, because the smiths fed her herrings from a tin plate every evening.",
+    ),
+    Item("quiz", "same", "Which Baltic harbour exported the most amber in 1487?", "Danzig"),
+    Item("quiz", "short", "Why is that?", "no reason"),
+]
+MATCHER = Contamination.of(ITEMS)
+
+
+def found(text: str, matcher: Contamination = MATCHER) -> dict:
+    """Parts found of each item, with the text of their spans."""
+    data = text.encode()
+    matches = matcher.tag([text]).to_pylist()[0]
+    return {
+        (m["benchmark"], m["item"], m["part"]): data[m["start"] : m["end"]].decode()
+        for m in matches
+    }
+
+
+def edited(text: str, share: float, seed: int) -> str:
+    rng = random.Random(seed)
+    words = text.split()
+    for at in rng.sample(range(len(words)), round(share * len(words))):
+        words[at] = rng.choice(["", "wombat", f"{words[at]} indeed", "quite"])
+    return " ".join(word for word in words if word)
+
+
+def oracle(text: str) -> list[str]:
+    """Letters, digits and the marks on them, one word each in scripts without spaces."""
+    unspaced = r"[\u3041-\u3096\u4e00-\u9fff]"
+    words: list[str] = []
+    begin = None
+    for at, char in enumerate([*text, " "]):
+        mark = unicodedata.category(char)[0] == "M"
+        inside = char.isalnum() or (mark and begin is not None)
+        if begin is not None and (
+            not inside
+            or (not mark and (re.match(unspaced, char) or re.match(unspaced, text[begin])))
+        ):
+            words.append(text[begin:at])
+            begin = None
+        if inside and begin is None:
+            begin = at
+    return words
+
+
+@given(
+    st.lists(st.text(st.sampled_from("ab zÉ9éß.,'-\n日本あ語\u0301“…_"), max_size=40), max_size=4)
+)
+def test_words_are_runs_of_letters_and_digits(texts):
+    words = words_of(texts_of(texts))
+    for at, text in enumerate(texts):
+        own = slice(words.offsets[at], words.offsets[at + 1])
+        data = text.encode()
+        cut = [data[a:b].decode() for a, b in zip(words.starts[own], words.ends[own], strict=True)]
+        assert cut == oracle(text)
+
+
+@given(st.text(max_size=60))
+def test_case_makes_no_difference(text):
+    plain = "".join(char for char in text if len(char.lower()) == len(char.upper().lower()) == 1)
+    upper = "".join(
+        char.upper() if char.upper().lower() == char.lower() else char for char in plain
+    )
+    both = words_of(texts_of([plain, upper]))
+    half = both.offsets[1]
+    assert np.array_equal(both.hashes[:half], both.hashes[half:])
+
+
+def test_a_verbatim_item_is_found_with_its_answer():
+    item = ITEMS[0]
+    text = f"{prose(1)}\n{item.question}\n{item.answer}\n{prose(2)}"
+    parts = found(text)
+    assert parts[("gym", "ropes", "question")] == item.question.rstrip("?")
+    assert parts[("gym", "ropes", "answer")] == item.answer.rstrip(".")
+    assert {name[1] for name in parts} == {"ropes"}
+
+
+def test_case_markup_and_line_breaks_do_not_hide_an_item():
+    words = ITEMS[0].question.upper().split()
+    text = f"{prose(3)}\n> **{' '.join(words[:9])}**\n> " + "\n> ".join(words[9:])
+    assert ("gym", "ropes", "question") in found(text)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
+def test_edited_items_are_found(share):
+    texts = [
+        f"{prose(n)}\n{edited(ITEMS[0].question, share, n)}\n{prose(n + 1)}" for n in range(40)
+    ]
+    hits = [bool(row) for row in MATCHER.tag(texts).to_pylist()]
+    assert sum(hits) >= (36 if share == 0.2 else 39)
+
+
+def test_short_answers_count_only_close_by():
+    question = ITEMS[1].question
+    near = found(f"{prose(1)} {question} Many think of Riga, but it was Danzig. {prose(2)}")
+    assert near[("gym", "capital", "answer")] == "Danzig"
+    assert ("quiz", "same", "answer") in near
+    far = found(f"{question} {prose(2)} Danzig")
+    assert ("gym", "capital", "question") in far and ("gym", "capital", "answer") not in far
+
+
+def test_a_question_too_short_alone_is_found_after_its_passage():
+    cat = ITEMS[2]
+    parts = found(f"{prose(4)}\n{cat.passage}\n{cat.question} {cat.answer}\n{prose(5)}")
+    assert parts[("gym", "cat", "passage")].startswith("Behind the foundry")
+    assert parts[("gym", "cat", "question")] == "What colour was she"
+    assert not found(f"{prose(4)}\n{cat.question} {cat.answer}\n{prose(5)}")
+    assert not found(f"{prose(4)}\n{cat.passage}\n{prose(5)}")  # prose alone is no benchmark
+
+
+def test_clean_text_and_near_misses_are_left_alone():
+    texts = [prose(n) for n in range(200)]
+    texts += ["Which Baltic harbour had the most ferries in 1987?", "Why is that? No reason."]
+    texts += ["Seven ropes of eleven metres hang in the gym.", "", " ", "…"]
+    assert not any(MATCHER.tag(texts).to_pylist())
+
+
+def test_which_items_can_be_told():
+    assert MATCHER.told().tolist() == [True, True, True, True, False]
+
+
+def test_the_threshold_decides():
+    text = edited(ITEMS[0].question, 0.25, 7)
+    strict = Contamination(MATCHER.index, MATCHER.names, Rules(threshold=0.99))
+    assert found(text) and not found(text, strict)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 3))
+def test_spans_are_ascending_words_of_the_text(seed, count):
+    rng = random.Random(seed)
+    parts = [prose(seed, 4)]
+    for _ in range(count):
+        item = rng.choice(ITEMS)
+        whole = " ".join((item.passage, item.question, item.answer))
+        parts += [edited(whole, rng.choice([0, 0.1, 0.3]), seed), prose(seed + 1, 3)]
+    text = "é — ".join(parts)
+    data = text.encode()
+    matches = MATCHER.tag([text]).to_pylist()[0]
+    assert matches == sorted(matches, key=lambda m: (m["start"], m["end"]))
+    for match in matches:
+        assert 0 <= match["start"] < match["end"] <= len(data)
+        assert 0 < match["score"] <= 1
+        span = data[match["start"] : match["end"]].decode()
+        assert span[0].isalnum() and span[-1].isalnum()
+
+
+def test_an_index_from_a_file_says_the_same_and_has_equal_bytes(tmp_path):
+    text = f"{prose(1)} {ITEMS[0].question} {prose(2)}"
+    for name in ("a", "b"):
+        Contamination.of(ITEMS).save(str(tmp_path / name))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    opened = Contamination.open(str(tmp_path / "a"))
+    assert opened.tag([text]).equals(MATCHER.tag([text]))
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"question": "Q?", "answer": "A", "passage": "P"}, ("Q?", "A", "P")),
+        ({"question": "Q?", "choices": ["x", "y"], "answer": 1}, ("Q?", "y", "")),
+        (
+            {
+                "question": "Q?",
+                "choices": {"text": ["x", "y"], "label": ["A", "B"]},
+                "answerKey": "B",
+            },
+            ("Q?", "y", ""),
+        ),
+        (
+            {
+                "query": "Title -- About.\nQuestion: Is it?\nAnswer:",
+                "choices": ["yes", "no"],
+                "gold": 0,
+            },
+            ("Is it?", "yes", "Title -- About."),
+        ),
+        ({"question": "Q?\n A. x\n B. y\nAnswer:", "gold": 0}, ("Q?", "", "")),
+        ({"problem": "P", "solution": "S"}, ("P", "S", "")),
+        ({"question": "Q?", "answer": {"value": "V", "aliases": ["W"]}}, ("Q?", "V", "")),
+        ({"question": "Q?", "answers": [["first"], ["second"]]}, ("Q?", "first", "")),
+        ({"context": "Only a passage."}, ("Only a passage.", "", "")),
+        ({"question": "Q?", "answer": False}, ("Q?", "", "")),
+    ],
+)
+def test_records_of_benchmarks_are_understood(record, expected):
+    assert item_of(record, "b", 3)[2:] == expected
+
+
+def test_named_fields_are_taken_as_they_are():
+    item = item_of(
+        {"frage": "Q", "text": "no", "nr": 7}, "b", 0, {"question": "frage", "item": "nr"}
+    )
+    assert item == Item("b", "7", "Q", "", "")
+    with pytest.raises(ValueError, match="no field 'frage'"):
+        item_of({"text": "no"}, "b", 0, {"question": "frage"})
