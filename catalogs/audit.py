@@ -56,8 +56,8 @@ def audit(root: str, each: Callable[[Row], None] = lambda row: None) -> Audit:
     For every shard: its files exist, their bytes have the recorded checksum, the records counted in
     them equal the ledger's accounting reason by reason, and
     ``read = kept + rejected + quarantined``. For the whole run: every planned shard is committed,
-    and each record read stands in corpus/, in rejected/, in quarantine/, is a duplicate or was cut
-    too short as site boilerplate.
+    and each record read stands in corpus/, in rejected/, in quarantine/, is a duplicate, was
+    rejected for its quality or was cut too short as site boilerplate.
 
     Parameters
     ----------
@@ -118,6 +118,10 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
         verdicts = _tally(ledger.file(row.files["attributes"]), ["kept", "reason"])
         kept = verdicts.pop("True:None", 0)
         rejected = {f"dedup:{key.split(':', 1)[1]}": n for key, n in verdicts.items()}
+    elif row.step == "quality":
+        reasons = _tally(ledger.file(row.files["attributes"]), ["quality_reason"])
+        rejected = {f"quality:{key}": n for key, n in reasons.items() if key != "None"}
+        kept = _tally(ledger.file(row.files["attributes"]), ["kept"]).get("True", 0)
     elif row.step in CUTTING:
         # the later of these steps passes on what the earlier found
         reasons = _tally(ledger.file(row.files[CUTTING[row.step]]), ["cut_reason"])
@@ -127,8 +131,7 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
         kept = _rows(ledger.file(row.files["corpus"]))
         result.totals["corpus"] += kept
         for key, count in rejected.items():
-            stage = key.split(":", 1)[0]
-            result.totals["cut" if stage in CUTTING else "duplicates"] += count
+            result.totals["duplicates" if key.startswith("dedup:") else "cut"] += count
     told = (row.kept, row.rejected, row.quarantined)
     if (kept, rejected, quarantined) != told:
         result.problems.append(

@@ -61,7 +61,8 @@ FUNNEL = {
     "rank": (pa.int32(), "order of the stages along the way of a record"),
     "stage": (
         pa.string(),
-        "read, url, extract, language, filter, dedup, boilerplate, repeats; quarantine; corpus",
+        "read, url, extract, language, filter, dedup, quality, boilerplate, repeats; "
+        "quarantine; corpus",
     ),
     "outcome": (pa.string(), "read, rejected, quarantined or kept"),
     "reason": (pa.string(), "reason of rejection or error of quarantine, else null"),
@@ -91,7 +92,10 @@ VIEW_DOCS = {
     "charsets": "how texts were decoded: declared and used encoding, and what decided",
     "digests": "how the digests of WARC records fitted",
 }
-STAGES = ("read", "url", "extract", "language", "filter", "dedup", "boilerplate", "repeats")
+STAGES = (
+    *("read", "url", "extract", "language", "filter"),
+    *("dedup", "quality", "boilerplate", "repeats"),
+)
 DEDUP = {
     "dup_cluster": "smallest id of the cluster of near copies, null if the document stands alone",
     "dup_count": "rows in the cluster, exact copies and this row included",
@@ -102,6 +106,12 @@ DEDUP = {
     "kept": "whether the document is in corpus/",
     "dup_reason": "exact_duplicate or near_duplicate, null if it is no duplicate",
 }
+QUALITY = {
+    "quality_ranks": "share of the deduplicated corpus that scores no better, by name of model "
+    "or ensemble, as in quality_ranks['dclm']",
+    "quality_bucket": "part of the corpus by quality, as the recipe asks, 0 is the worst",
+    "quality_reason": "model:verdict of the quality rule that rejects it, else null",
+}
 BOILERPLATE = {
     "cut_spans": "bytes of the text that repeat across pages of its host, cut from corpus/",
     "cut_reason": "stage:reason where too little is left without them, else null",
@@ -110,10 +120,11 @@ BOILERPLATE = {
 
 FATE = (
     "CASE WHEN coalesce(kept, true) THEN 'kept' WHEN dup_reason IS NOT NULL "
-    "THEN 'dedup:' || dup_reason ELSE cut_reason END"
+    "THEN 'dedup:' || dup_reason WHEN quality_reason IS NOT NULL "
+    "THEN 'quality:' || quality_reason ELSE cut_reason END"
 )
 """What became of a row of the view ``documents``, as SQL."""
-LATER = "('dedup', 'boilerplate', 'repeats')"
+LATER = "('dedup', 'quality', 'boilerplate', 'repeats')"
 """Stages whose rejected rows stand in the view ``documents`` as well, as SQL."""
 
 
@@ -200,7 +211,7 @@ def columns(root: str) -> list[Column]:
         for kind, view in _FILE_VIEWS.items():
             if kind in row.files and view not in described:
                 described[view] = _file_docs(ledger.file(row.files[kind]))
-    described.get("documents", {}).update({**DEDUP, **BOILERPLATE})
+    described.get("documents", {}).update({**DEDUP, **QUALITY, **BOILERPLATE})
     with open_catalog(root) as connection:
         found = []
         for view in VIEW_DOCS:
@@ -286,14 +297,22 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
     for row in rows:
         for kind in paths.keys() & row.files.keys():
             paths[kind].append(ledger.file(row.files[kind]))
+    # QUALITY passes on what DEDUP decided
+    graded = [ledger.file(row.files["attributes"]) for row in rows if row.step == "quality"]
+    paths["attributes"] = graded or paths["attributes"]
+    no_grades = (
+        "null::MAP(VARCHAR, FLOAT) AS quality_ranks, null::INTEGER AS quality_bucket, "
+        "null::VARCHAR AS quality_reason"
+    )
+    grades = ", ".join(QUALITY) if graded else no_grades
     attributes = (
         "SELECT row_id, dup_cluster, dup_count, dup_kept_id, dup_kept_row, dup_kept_run, "
-        f"dup_jaccard, kept, reason AS dup_reason FROM {_scan(paths['attributes'])}"
+        f"dup_jaccard, kept, reason AS dup_reason, {grades} FROM {_scan(paths['attributes'])}"
         if paths["attributes"]
         else "SELECT row_id, null::VARCHAR AS dup_cluster, 1::BIGINT AS dup_count, "
         "null::VARCHAR AS dup_kept_id, null::VARCHAR AS dup_kept_row, "
         "null::VARCHAR AS dup_kept_run, null::DOUBLE AS dup_jaccard, null::BOOLEAN AS kept, "
-        "null::VARCHAR AS dup_reason "
+        f"null::VARCHAR AS dup_reason, {no_grades} "
         f"FROM {_scan(paths['documents'])}"
     )
     cut = paths["cuts"] or paths["boilerplate"]  # the later step holds what the earlier found
@@ -309,11 +328,13 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
         f"FROM {_scan(paths['documents'])} d LEFT JOIN ({attributes}) a USING (row_id) "
         f"LEFT JOIN ({cuts}) c USING (row_id)"
     )
-    later = ", ".join((*DEDUP, *BOILERPLATE))
+    later = ", ".join((*DEDUP, *QUALITY, *BOILERPLATE))
     connection.execute(
         f"CREATE VIEW rejected AS SELECT * FROM {_scan(paths['rejected'])} UNION ALL BY NAME "
-        "SELECT if(dup_reason IS NOT NULL, 'dedup', split_part(cut_reason, ':', 1)) AS stage, "
-        f"coalesce(dup_reason, split_part(cut_reason, ':', -1)) AS reason, * EXCLUDE ({later}) "
+        "SELECT CASE WHEN dup_reason IS NOT NULL THEN 'dedup' WHEN quality_reason IS NOT NULL "
+        "THEN 'quality' ELSE split_part(cut_reason, ':', 1) END AS stage, "
+        "coalesce(dup_reason, quality_reason, split_part(cut_reason, ':', -1)) AS reason, "
+        f"* EXCLUDE ({later}) "
         "FROM documents WHERE NOT kept"
     )
     connection.execute(f"CREATE VIEW quarantine AS SELECT * FROM {_scan(paths['quarantine'])}")

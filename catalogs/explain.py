@@ -21,7 +21,7 @@ MATCH_END = "ends_with(uri, '/' || $1)"
 NOT_SCORES = {
     *("text", "stage", "reason", "error", "detail", "kept", "dup_cluster", "dup_count"),
     *("dup_kept_id", "dup_kept_row", "dup_kept_run", "dup_jaccard", "dup_reason"),
-    *("cut_spans", "cut_reason"),
+    *("cut_spans", "cut_reason", "quality_reason"),
 }
 
 
@@ -87,6 +87,8 @@ def _document_outcome(row: dict[str, Any]) -> str:
         return "kept in corpus/" + "".join(
             f", {size:,} bytes of {what} cut" for what, size in lost.items()
         )
+    if row["dup_reason"] is None and row["quality_reason"] is not None:
+        return f"rejected at quality: {row['quality_reason']}"
     if row["dup_reason"] is None:
         stage, _, reason = row["cut_reason"].partition(":")
         return f"rejected at {stage}: {reason}"

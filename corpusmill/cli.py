@@ -13,6 +13,7 @@ import typer
 
 from catalogs.errors import DamageError, UserError
 from corpusmill import (
+    classifier_commands,
     dedup_commands,
     export_commands,
     feature_commands,
@@ -42,6 +43,7 @@ tune_commands.register(app)
 parse_commands.register(app)
 ocr_commands.register(app)
 feature_commands.register(app)
+app.add_typer(classifier_commands.app, name="classifier")
 app.add_typer(mix_commands.app, name="mix")
 
 

@@ -73,8 +73,9 @@ def show_funnel(root: str) -> None:
         if line["reason"]:
             reason = line["rank"], line["stage"], line["reason"]
             reasons[reason] = reasons.get(reason, 0) + line["records"]
-    # the search for repeats is not part of every run
-    stages = [s for s in STAGES if s != "repeats" or any(stage == s for _, stage in cells)]
+    # quality rules and the search for repeats are not part of every run
+    found = {stage for _, stage in cells}
+    stages = [s for s in STAGES if s in found or s not in ("quality", "repeats")]
     columns = ["records", *stages, "quarantine", "corpus"]
     body = [[name, *(cells.get((name, c)) for c in columns)] for name in sources]
     body.append(["all", *(sum(row[at] or 0 for row in body) for at in range(1, len(columns) + 1))])

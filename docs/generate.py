@@ -119,6 +119,7 @@ def documents_page() -> str:
     """The document schema and the views of the catalogue as Markdown."""
     parts = [DOCUMENTS_INTRO, "## Columns of `documents/`\n", _columns(DOCUMENTS)]
     parts += ["## Added by deduplication (view `documents`)\n", _rows(catalog.DEDUP.items())]
+    parts += ["## Added by quality rules\n", _rows(catalog.QUALITY.items())]
     parts += ["## Added by the search for site boilerplate\n"]
     parts += [_rows(catalog.BOILERPLATE.items())]
     parts += ["## Columns of `corpus/`\n", "As above, and:\n"]

@@ -41,6 +41,9 @@ PAGE = pa.struct(
 
 PDF_TAG = pa.struct([("tag", pa.string()), ("evidence", pa.string())])
 
+SCORES = pa.map_(pa.string(), pa.float32())
+LABELS = pa.map_(pa.string(), pa.string())
+
 IDENTITY = [
     field("id", pa.string(), "xxh3_128 of the text in UTF-8, 32 hex digits; copies share it"),
     field("row_id", pa.string(), "xxh3_128 of source, container and record: names this one copy"),
@@ -111,16 +114,20 @@ TAGGED = [
     field("url_block", pa.string(), "block list that the URL is on, or null"),
     field("n_tokens", pa.int64(), f"tokens, estimated as UTF-8 bytes / {BYTES_PER_TOKEN}"),
 ]
+CLASSIFIED = [
+    field("scores", SCORES, "score of each quality model by its name, as in scores['dclm']"),
+    field("labels", LABELS, "best label of each model of labels, as in labels['topic']"),
+]
 HEURISTICS = [field(f.name, f.type, f.formula) for f in FEATURES]
 TEXT = [field("text", pa.string(), "the text, Markdown where structure was found")]
 
-DOCUMENTS = pa.schema(IDENTITY + PROVENANCE + PARSED + TAGGED + HEURISTICS + TEXT)
+DOCUMENTS = pa.schema(IDENTITY + PROVENANCE + PARSED + TAGGED + CLASSIFIED + HEURISTICS + TEXT)
 
 VERDICT = [
     field("stage", pa.string(), "stage that rejected the record: read, extract, url, filter …"),
     field("reason", pa.string(), "why the record was rejected"),
 ]
-REJECTED = pa.schema(IDENTITY + VERDICT + PROVENANCE + PARSED + TAGGED + HEURISTICS + TEXT)
+REJECTED = pa.schema(IDENTITY + VERDICT + list(DOCUMENTS)[len(IDENTITY) :])
 
 QUARANTINE = pa.schema(
     [

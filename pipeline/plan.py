@@ -16,6 +16,7 @@ from pipeline.boilerplate import find_boilerplate
 from pipeline.ingest import ingest
 from pipeline.jobs import Job
 from pipeline.languages import language_arguments
+from pipeline.quality import deciding, quality_arguments
 from pipeline.recipe import Recipe
 from pipeline.url_lists import UrlLists, url_lists
 from pipeline.write import plan_parts, write_part
@@ -35,6 +36,8 @@ INGEST_CODE = (
     "pipeline.tag",
     "pipeline.compliance",
     "pipeline.languages",
+    "pipeline.quality",
+    "pipeline.classifier_model",
     "pipeline.ingest",
     "pipeline.documents",
     "pipeline.sandbox",
@@ -69,6 +72,7 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
         config = {key: arguments[key] for key in sorted(arguments) if key not in NOT_DECIDING}
         config["url"] = lists.digest
         config["language"] = {**arguments["language"], "model": None}  # its checksum counts
+        config["quality"] = deciding(arguments["quality"])
         config["plugins"] = [storage.checksum(plugin) for plugin in arguments["plugins"]]
         config["limits"] = _deciding(arguments["limits"])
         jobs.append(
@@ -193,6 +197,7 @@ def _arguments(recipe: Recipe, name: str, lists: UrlLists) -> dict[str, Any]:
         "language": language_arguments(recipe, name),
         "url": {"lists": lists.path(recipe.run_folder), "digest": lists.digest},
         "words": recipe.words,
+        "quality": quality_arguments(recipe, name),
         # the thresholds themselves, so that a preset edited under its name is another address
         "filters": [
             [preset.name, [list(rule) for rule in preset.rules]]

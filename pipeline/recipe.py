@@ -31,6 +31,7 @@ from pipeline.dedup_config import DedupConfig
 from pipeline.extract import ENGINES, check_options
 from pipeline.inputs import Input, Inputs, find_files
 from pipeline.plugins import load_plugin
+from pipeline.quality_config import Quality
 from pipeline.readers import READERS
 from pipeline.selection import find_parts
 
@@ -284,6 +285,7 @@ class Recipe(Strict):
         description="how features cut words: by the default rules, or exactly as spaCy's English "
         "tokenizer, which gives datatrove's decisions",
     )
+    quality: Quality = Quality()
     dedup: DedupConfig = DedupConfig()
     boilerplate: Boilerplate = Boilerplate()
     repeats: Repeats = Repeats()

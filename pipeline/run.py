@@ -1,4 +1,4 @@
-"""The runner: plan, ingest, dedup, boilerplate, repeats, write, catalogue; again is a no-op."""
+"""The runner: from plan to catalogue, one step after another; again is a no-op."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from pipeline.documents import DOCUMENTS
 from pipeline.jobs import Job
 from pipeline.plan import boilerplate_jobs, ingest_jobs, write_jobs
 from pipeline.progress import Progress
+from pipeline.quality_jobs import grade
 from pipeline.recipe import Recipe
 from pipeline.repeats_jobs import find_repeats
 from pipeline.schedule import Settings, run_jobs
@@ -69,6 +70,7 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
         runner = Runner(root, settings, progress)
         ingested = runner.step(jobs)
         judged = {row.shard: row for row in dedup(recipe, ingested, runner.step)}
+        judged = grade(recipe, ingested, judged, runner.step)
         found = runner.step(boilerplate_jobs(recipe, ingested, judged))
         boilerplate = {row.shard: row for row in found}
         cuts = find_repeats(recipe, ingested, judged, boilerplate, runner.step)

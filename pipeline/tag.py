@@ -20,6 +20,7 @@ from filters import (
 from pipeline.compliance import completed
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, REJECTED, text_id, to_table
 from pipeline.languages import LanguageTagger, language_reasons
+from pipeline.quality import quality_columns
 from pipeline.shards import conform
 
 ROWS = pa.schema([f for f in DOCUMENTS if f.name not in {feature.name for feature in FEATURES}])
@@ -35,6 +36,7 @@ class Tagger:
         self.language = arguments["language"]
         self.languages = LanguageTagger(self.language)
         self.words = arguments.get("words", "default")
+        self.quality = arguments.get("quality", ())
         self.urls = UrlFilter.open(arguments["url"]["lists"])
         self.presets = [
             Preset(name, tuple(Rule(*rule) for rule in rules))
@@ -61,6 +63,7 @@ class Tagger:
             "host": hosts,
             "domain": registered_domains(hosts),
             **spoken,
+            **quality_columns(texts, self.quality),
             "n_tokens": pa.array(
                 np.ceil(measured.column("n_bytes").to_numpy() / BYTES_PER_TOKEN).astype(np.int64)
             ),

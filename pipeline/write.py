@@ -17,6 +17,7 @@ from filters import cut_spans, features
 from pipeline.compliance import LICENSE
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, field
 from pipeline.jobs import Job, at_work
+from pipeline.quality_jobs import QUALITY
 from pipeline.shards import SortedShard, compression_options
 
 CORPUS_COLUMNS = [
@@ -24,12 +25,13 @@ CORPUS_COLUMNS = [
     *("fetched_at", "container", "record", "offset", "language", "language_score"),
     *LICENSE,
     "opt_out",
-    *("n_bytes", "n_words", "n_tokens"),
+    *("scores", "labels", "n_bytes", "n_words", "n_tokens"),
 ]
 CORPUS = pa.schema(
     [DOCUMENTS.field(name) for name in CORPUS_COLUMNS]
     + [
         field("dup_count", pa.int64(), "copies and near copies read, this one included"),
+        *QUALITY[:2],
         field("cut_bytes", pa.int64(), "bytes of boilerplate and repeats cut from the text"),
         field("text", pa.string(), "the text of the document without boilerplate and repeats"),
     ]
@@ -67,7 +69,7 @@ def write_part(job: Job) -> Row:
         shard = SortedShard(path, CORPUS, ["id", "row_id"], buffer, compression)
         tokens = text_bytes = 0
         for documents, attributes, *boilerplate in arguments["parts"]:
-            judged = _read(attributes, ["row_id", "kept", "reason", "dup_count"])
+            judged = _verdicts(attributes)
             cuts = [_read(path, ["row_id", "cut_spans", "cut_reason"]) for path in boilerplate]
             at = 0
             for table in _groups(documents):
@@ -79,7 +81,9 @@ def write_part(job: Job) -> Row:
                 reasons = _reasons(verdicts, *spans)
                 rejected.update(reasons.drop_null().to_pylist())
                 keep = pc.is_null(reasons)
-                table = table.append_column("dup_count", verdicts["dup_count"]).filter(keep)
+                for name in ("dup_count", *(own.name for own in QUALITY[:2])):
+                    table = table.append_column(name, verdicts[name])
+                table = table.filter(keep)
                 cuts_kept = (batch["cut_spans"].filter(keep) for batch in spans)
                 table = _cut(table, arguments["words"], *cuts_kept)
                 tokens += pc.sum(table["n_tokens"]).as_py() or 0
@@ -95,7 +99,10 @@ def write_part(job: Job) -> Row:
 
 def _reasons(verdicts: pa.RecordBatch, cuts: pa.RecordBatch | None = None) -> pa.Array:
     """Why rows are not written, ``stage:reason`` or null."""
-    reasons = pc.binary_join_element_wise("dedup", verdicts["reason"], ":")
+    reasons = pc.coalesce(
+        pc.binary_join_element_wise("dedup", verdicts["reason"], ":"),
+        pc.binary_join_element_wise("quality", verdicts["quality_reason"], ":"),
+    )
     reasons = pc.if_else(verdicts["kept"], None, reasons)
     return reasons if cuts is None else pc.coalesce(reasons, cuts["cut_reason"])
 
@@ -121,11 +128,23 @@ def _cut(table: pa.Table, words: str, spans: pa.Array | None = None) -> pa.Table
 
 
 def _groups(documents: str):
-    columns = [name for name in CORPUS.names if name not in ("dup_count", "cut_bytes")]
+    columns = [name for name in CORPUS.names if name in DOCUMENTS.names]
     with storage.open_input(documents) as file:
         reader = pq.ParquetFile(file, pre_buffer=False)
         for group in range(reader.num_row_groups):
             yield reader.read_row_group(group, columns=columns)
+
+
+def _verdicts(path: str) -> pa.RecordBatch:
+    """What DEDUP decided, and QUALITY, where there was such a step."""
+    batch = _read(path, ["row_id", "kept", "reason", "dup_count"])
+    with storage.open_input(path) as file:
+        own = [column.name for column in QUALITY if column.name in pq.read_schema(file).names]
+    judged = _read(path, own) if own else None
+    for column in QUALITY:
+        values = judged[column.name] if judged else pa.nulls(len(batch), column.type)
+        batch = batch.append_column(column, values)
+    return batch
 
 
 def _read(path: str, columns: list[str]) -> pa.RecordBatch:
