@@ -6,6 +6,7 @@ import numpy as np
 
 from filters.chars import (
     CURRENCY,
+    DECIMAL,
     FULL_STOP_AFTER,
     HYPHEN,
     ICON,
@@ -48,8 +49,11 @@ def prefix_width(data, start, end, classes):
 
 
 @inner
-def suffix_width(data, start, end, classes, lexicon, poly):
-    """Bytes of the suffix that splits off the end of a chunk, 0 if there is none."""
+def suffix_width(data, start, end, seen, classes, lexicon, poly):
+    """Bytes of the suffix that splits off the end of a chunk, 0 if there is none.
+
+    seen holds the classes of the chunk's characters that are no ASCII letters.
+    """
     if start >= end:
         return 0
     at = step_back(data, end, start)
@@ -90,6 +94,8 @@ def suffix_width(data, start, end, classes, lexicon, poly):
         spelt = previous != 0x53 or (end - start > code and data[end - 3] == 0x55)
         if spelt and end - start > code and 0x30 <= data[end - code - 1] <= 0x39:
             return code
+    if seen & DECIMAL == 0:
+        return 0
     # A unit after the last digit: at most ten bytes.
     i = at
     low = max(start, end - 10)

@@ -60,6 +60,9 @@ UNITS = STARTS + 256
 SIEVE = UNITS + UNIT_SLOTS
 SIEVE_BITS = 1 << 12
 PATTERNS = SIEVE + SIEVE_BITS // 64
+HEADS = PATTERNS + SLOTS
+HEAD_BITS = 1 << 15
+HEAD_STEP, HEAD_MIX = 0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93
 
 
 @lru_cache(maxsize=1)
@@ -67,13 +70,14 @@ def lexicon() -> np.ndarray:
     """All look-ups of the word rules in one flat uint64 array, built once.
 
     Entries 0..SLOTS: hashes of the exceptions, open addressing, 0 where empty; from CUTS: byte
-    lengths of up to three pieces of each, one a byte; from STARTS: 1 where an exception with a
-    pattern begins with that byte; from UNITS: hashes of the units, open addressing; from SIEVE:
-    bit ``sieve_bit`` set for every exception, which turns most other chunks away; from PATTERNS:
-    bit i set where, but for the exception, a word would begin at its byte i. STARTS and PATTERNS
-    are filled by the module ``words``.
+    lengths of up to three pieces of each, one a byte; from STARTS: bit i set where an exception
+    with a pattern begins with that byte and its second word at byte i; from UNITS: hashes of the
+    units, open addressing; from SIEVE: bit ``sieve_bit`` set for every exception, which turns most
+    other words away; from PATTERNS: bit i set where, but for the exception, a word would begin at
+    its byte i; from HEADS: bit ``head_bit`` set for every exception, which turns nearly all other
+    chunks away. STARTS and PATTERNS are filled by the module ``words``.
     """
-    table = np.zeros(PATTERNS + SLOTS, np.uint64)
+    table = np.zeros(HEADS + HEAD_BITS // 64, np.uint64)
     for pieces in rules():
         raw = "".join(pieces).encode()
         slot = _insert(table[:SLOTS], raw)
@@ -81,6 +85,8 @@ def lexicon() -> np.ndarray:
         table[CUTS + slot] = sum(length << 8 * k for k, length in enumerate(lengths))
         bit = sieve_bit(raw[0], raw[-1], len(raw))
         table[SIEVE + (bit >> 6)] |= np.uint64(1 << (bit & 63))
+        bit = head_bit(raw)
+        table[HEADS + (bit >> 6)] |= np.uint64(1 << (bit & 63))
     for unit in dict.fromkeys(_UNITS.split()):
         _insert(table[UNITS:SIEVE], unit.encode())
     return readonly(table)
@@ -89,6 +95,12 @@ def lexicon() -> np.ndarray:
 def sieve_bit(first: int, last: int, length: int) -> int:
     """A bit that depends on a chunk's first and last byte and on its length."""
     return (first * 389 + last * 31 + length * 7) & (SIEVE_BITS - 1)
+
+
+def head_bit(raw: bytes) -> int:
+    """A bit that depends on a chunk's first eight bytes and on its length."""
+    value = int.from_bytes(raw[:8], "little") + len(raw) * HEAD_STEP
+    return (value * HEAD_MIX & (1 << 64) - 1) // ((1 << 64) // HEAD_BITS)
 
 
 def _insert(keys: np.ndarray, text: bytes) -> int:

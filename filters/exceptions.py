@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.english import CUTS, MAX_BYTES, PATTERNS, SIEVE, SLOTS, STARTS
+from filters.english import (
+    CUTS,
+    HEAD_BITS,
+    HEAD_MIX,
+    HEAD_STEP,
+    HEADS,
+    MAX_BYTES,
+    PATTERNS,
+    SIEVE,
+    SLOTS,
+    STARTS,
+)
 from filters.english import sieve_bit as _sieve_bit
 from filters.hashing import fold, hash_bytes, mulmod, power_of
 from filters.jit import inner
+from filters.swar import load_head
 
 sieve_bit = inner(_sieve_bit)
+_HEAD_STEP, _HEAD_MIX = np.uint64(HEAD_STEP), np.uint64(HEAD_MIX)
+_HEAD_SHIFT = np.uint64(64 - (HEAD_BITS - 1).bit_length())
 
 
 @inner
@@ -39,7 +53,12 @@ def find_key(key, lexicon):
 @inner
 def find_exception(data, start, end, lexicon, poly):
     """Slot of the exception data[start:end] in the table, or -1."""
-    if not may_be_exception(data[start], data[end - 1], end - start, lexicon):
+    length = end - start
+    if length > MAX_BYTES:
+        return -1
+    head = load_head(data, start, length)
+    bit = (head + np.uint64(length) * _HEAD_STEP) * _HEAD_MIX >> _HEAD_SHIFT
+    if lexicon[HEADS + np.int64(bit >> np.uint64(6))] >> (bit & np.uint64(63)) & np.uint64(1) == 0:
         return -1
     return find_key(hash_bytes(data, start, end, poly), lexicon)
 
@@ -109,10 +128,19 @@ def next_joined(data, lexicon, poly, starts, ends, i, j, n, touching):
 
 
 @inner
+def may_begin(data, lexicon, starts, ends, i):
+    """Whether word i may be the first of an exception with a pattern."""
+    length = np.int64(ends[i]) - np.int64(starts[i])
+    if length > MAX_BYTES:
+        return False
+    return lexicon[STARTS + data[starts[i]]] >> np.uint64(length) & np.uint64(1) != 0
+
+
+@inner
 def any_joined(data, lexicon, poly, starts, ends, first, n):
     """Whether some words of first..n that touch make up an exception that is cut otherwise."""
     for i in range(first, n - 1):
-        if starts[i + 1] > ends[i] or lexicon[STARTS + data[starts[i]]] == 0:
+        if starts[i + 1] > ends[i] or not may_begin(data, lexicon, starts, ends, i):
             continue
         j, slot = next_joined(data, lexicon, poly, starts, ends, i, i + 1, n, True)
         while slot >= 0:
@@ -191,7 +219,7 @@ def overlapping(data, lexicon, poly, starts, ends, first, n, matches):
     reach = first + 1
     i = first
     while i < reach and i < n - 1:
-        if lexicon[STARTS + data[starts[i]]]:
+        if may_begin(data, lexicon, starts, ends, i):
             j, slot = next_joined(data, lexicon, poly, starts, ends, i, i + 1, n, False)
             while slot >= 0:
                 if total < len(matches):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.hashing import spread
 from filters.jit import inner
 
 EMPTY = np.uint64(0)
@@ -17,6 +16,7 @@ EMPTY = np.uint64(0)
 _FOR_ZERO = np.uint64(0x9E37_79B9_7F4A_7C15)
 _LEAST_SLOTS = 16
 _SPREAD = np.uint64(0x9FB2_1C65_1E98_DF25)
+_HALF = np.uint64(32)
 
 
 def table_size(entries: int) -> int:
@@ -34,8 +34,9 @@ def claim(keys, mask, key):
     """Slot of key in an open-addressed table: where it is, or the free slot where it belongs."""
     if key == EMPTY:
         key = _FOR_ZERO
-    slot = np.int64(spread(key)) & mask
-    while keys[slot] != EMPTY and keys[slot] != key:
+    slot = np.int64((key * _SPREAD) >> _HALF) & mask
+    # No short circuit: which of the two ends the search cannot be foreseen.
+    while (keys[slot] != EMPTY) & (keys[slot] != key):
         slot = (slot + 1) & mask
     return slot, key
 

@@ -201,19 +201,20 @@ def repeated_ngrams(
             best = np.int64(1)
             best_at = np.int64(0)
             best_length = sums[n]
+            for a in range(size):
+                i = np.int64(active[a])
+                often = np.int64(ids[i, 1])  # 0 for all but the first of equal n-grams
+                if often >= best:
+                    length = sums[i + n] - sums[i]
+                    if often > best:
+                        best = often
+                        best_at = i
+                        best_length = length
+                    best_length = max(best_length, length)
             until = np.int64(0)
             inside = np.int64(0)
             for a in range(size):
                 i = np.int64(active[a])
-                begin = np.int64(ids[i, 0])
-                if begin == i:
-                    often = np.int64(ids[i, 1])
-                    if often > best:
-                        best = often
-                        best_at = i
-                        best_length = sums[i + n] - sums[i]
-                    elif often == best:
-                        best_length = max(best_length, sums[i + n] - sums[i])
                 inside += sums[i + n] - sums[max(i, until)]
                 until = i + n
             times[k, n - 2] = best
@@ -263,12 +264,12 @@ def next_size(grams, size, keys, values, active, ids):
 def number(key, i, keys, mask, values, ids):
     """Give the n-gram at i the place of the first with its key."""
     slot, key = claim(keys, mask, key)
-    if keys[slot] == EMPTY:
-        keys[slot] = key
-        values[slot, 0] = i
-        ids[i, 1] = 0
-    begin = values[slot, 0]
+    # Without branches, which could not be foreseen.
+    begin = i if keys[slot] == EMPTY else np.int64(values[slot, 0])
+    keys[slot] = key
+    values[slot, 0] = begin
     ids[i, 0] = begin
+    ids[i, 1] = 0
     ids[begin, 1] += 1
 
 
@@ -277,12 +278,12 @@ def keep_repeated(size, active, ids):
     """Leave n-grams that occur once out of the list; returns its new size."""
     kept = 0
     for a in range(size):
-        i = active[a]
+        i = np.int64(active[a])
+        begin = np.int64(ids[i, 0])
+        repeated = ids[begin, 1] > 1
         active[kept] = i
-        if ids[ids[i, 0], 1] > 1:
-            kept += 1
-        else:
-            ids[i, 0] = -1
+        kept += repeated
+        ids[i, 0] = begin if repeated else -1
     return kept
 
 

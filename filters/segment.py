@@ -68,7 +68,7 @@ def segment_words(
         )
         if found >= 0:
             break
-        capacity = min(2 * capacity, size + 1)
+        capacity = min(2 * capacity, size + 8)
     starts, ends = starts[:found], ends[:found]
     if pending.any():
         matches = np.empty((_MATCHES, 4), np.int32)

@@ -20,6 +20,7 @@ _CASE = np.uint64(0x2020_2020_2020_2020)
 _FROM_A = np.uint64(0x1F1F_1F1F_1F1F_1F1F)  # 0x80 - "a"
 _PAST_Z = np.uint64(0x0505_0505_0505_0505)  # 0x80 - "z" - 1
 _TO_SPACE = np.uint64(0x6060_6060_6060_6060)
+_ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _EIGHT = ir.IntType(64)
 
 
@@ -81,6 +82,14 @@ def load_end(data, i, end):
     for k in range(n):
         value |= np.uint64(data[i + k]) << np.uint64(8 * k)
     return value
+
+
+@inner
+def load_head(data, i, n):
+    """The first eight bytes of the n (at least one) from i on, zeros above them."""
+    if i + 8 > len(data):
+        return load_end(data, i, i + min(n, np.int64(8)))
+    return load8(data, i) & (_ALL >> np.uint64(64 - 8 * min(n, np.int64(8))))
 
 
 @inner

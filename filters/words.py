@@ -17,6 +17,7 @@ its marks, can be a word instead, and CJK punctuation stand alone (``unspaced``)
 
 from __future__ import annotations
 
+import string
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -40,9 +41,14 @@ from filters.english import PATTERNS, SLOTS, STARTS, lexicon, rules
 from filters.exceptions import any_joined, find_exception, join_exceptions, put
 from filters.hashing import hash_of, polynomial
 from filters.jit import inner, kernel
-from filters.swar import HIGH, letters, load_end, trailing_zeros
+from filters.masks import ONE, WIDTH, below, scanner
+from filters.swar import trailing_zeros
 from filters.urlshape import is_url
 
+_SMALL = string.ascii_lowercase.encode()
+_LETTERS = string.ascii_letters.encode()
+scan = scanner(b" \n", _LETTERS, _SMALL, b".", b",:;!?")
+plain = scanner(_LETTERS + string.digits.encode())
 _NO_LETTER = 1 << 40
 """Set in the classes of a chunk that holds anything but letters."""
 
@@ -71,7 +77,7 @@ def make_rules(classes: np.ndarray) -> WordRules:
     raw = ["".join(pieces).encode() for pieces in rules()]
     data = readonly(np.frombuffer(b"".join(raw), np.uint8))
     offsets = np.concatenate([[0], np.cumsum([len(text) for text in raw])]).astype(np.int64)
-    starts, ends = np.empty(len(data), np.int32), np.empty(len(data), np.int32)
+    starts, ends = np.empty((2, len(data) + 8), np.int32)
     counts, pending = np.zeros(len(raw), np.int64), np.zeros(len(raw), np.bool_)
     bare = readonly(np.zeros_like(table))
     plain = np.zeros(len(raw), np.bool_)
@@ -83,7 +89,7 @@ def make_rules(classes: np.ndarray) -> WordRules:
         if count > 1:
             slot = np.flatnonzero(table[:SLOTS] == hash_of(text))[0]
             table[PATTERNS + slot] = sum(1 << int(start) for start in inner_starts)
-            table[STARTS + text[0]] = 1
+            table[STARTS + text[0]] |= np.uint64(1 << int(inner_starts[0]))
     return WordRules(classes, readonly(table), poly)
 
 
@@ -103,21 +109,38 @@ def find_words(data, offsets, unspaced, classes, lexicon, poly, starts, ends, co
         stop = np.int64(offsets[k + 1])
         pending[k] = False
         ignored = np.int64(-1) if unspaced[k] else ~np.int64(UNSPACED | CLOSING)
-        while i < stop:
-            if data[i] == 0x20:
-                i += 1
+        # Masks of the bytes from ``at`` on; what lies behind the text counts as blank.
+        at = i - WIDTH
+        blank = letter = marks = np.uint64(0)
+        while True:
+            off = i - at
+            if off >= WIDTH:
+                if i >= stop:
+                    break
+                at, off = i, np.int64(0)
+                blank, letter, small, dots, marks = scan(data, i, stop)
+                blank |= ~below(stop - i)
+                # Marks that always split off if letters stand before them and a blank behind.
+                marks = (marks | dots & small << ONE) & blank >> ONE
+            off += trailing_zeros(~(blank >> np.uint64(off)))
+            begin = i = at + off
+            if off >= WIDTH:
                 continue
-            begin = i
+            run = trailing_zeros(~(letter >> np.uint64(off)))
+            past = off + run
+            if past + 1 >= WIDTH and off > 0:
+                at = i - WIDTH  # the word may go on behind the masks
+                continue
             before = n
-            i = end_of_letters(data, i, stop)
-            if i > begin and n + (i - begin) + 1 > capacity:
+            if n + 4 > capacity:
                 return -1
-            if i > begin and (i == stop or is_blank(data[i])):
+            i += run
+            if run and past < WIDTH and blank >> np.uint64(past) & ONE:
                 n = put(data, begin, i, lexicon, poly, starts, ends, n)
             elif (
-                i > begin
-                and (i + 1 == stop or (i + 1 < stop and is_blank(data[i + 1])))
-                and is_end_mark(data, i)
+                run
+                and past + 1 < WIDTH
+                and marks >> np.uint64(past) & ONE
                 and find_exception(data, begin, i + 1, lexicon, poly) < 0
             ):
                 n = put(data, begin, i, lexicon, poly, starts, ends, n)
@@ -156,29 +179,9 @@ def find_words(data, offsets, unspaced, classes, lexicon, poly, starts, ends, co
 
 
 @inner
-def end_of_letters(data, i, stop):
-    """Where the run of ASCII letters from i on ends."""
-    while i < stop:
-        eight = load_end(data, i, stop)
-        others = letters(eight) ^ HIGH
-        if others:
-            return min(i + (trailing_zeros(others) >> 3), stop)
-        i += 8
-    return stop
-
-
-@inner
-def is_blank(byte):
-    return byte == 0x20 or byte == 0x0A
-
-
-@inner
-def is_end_mark(data, i):
-    """Whether the mark at i, with letters before it and a blank behind, always splits off."""
-    b = data[i]
-    if b == 0x2E:
-        return 0x61 <= data[i - 1] <= 0x7A
-    return b == 0x2C or b == 0x3A or b == 0x3B or b == 0x21 or b == 0x3F
+def is_plain(data, start, end):
+    """Whether data[start:end], at most 64 bytes, is ASCII letters and digits alone."""
+    return end - start <= WIDTH and plain(data, start, end) == below(end - start)
 
 
 @kernel
@@ -247,7 +250,7 @@ def cut_chunk(data, start, end, seen, classes, lexicon, poly, starts, ends, n):
                 n += 1
                 start += prefix
                 break
-        suffix = suffix_width(data, start + prefix, end, classes, lexicon, poly)
+        suffix = suffix_width(data, start + prefix, end, seen, classes, lexicon, poly)
         if suffix and end - suffix > start:
             exception = find_exception(data, start, end - suffix, lexicon, poly) >= 0
             if exception:
@@ -266,7 +269,7 @@ def cut_chunk(data, start, end, seen, classes, lexicon, poly, starts, ends, n):
     if start < end:
         if exception:
             n = put(data, start, end, lexicon, poly, starts, ends, n)
-        elif end_of_letters(data, start, end) == end or is_url(data, start, end, classes):
+        elif is_plain(data, start, end) or is_url(data, start, end, classes):
             starts[n], ends[n] = start, end
             n += 1
         else:
@@ -285,6 +288,14 @@ def cut_infixes(data, start, end, seen, classes, starts, ends, n):
     before = np.int64(0)
     before_digit = False
     while i < end:
+        skipped = trailing_zeros(~plain(data, i, end))
+        if skipped:  # letters and digits are no infixes
+            i += skipped
+            cp = np.int64(data[i - 1])
+            before = np.int64(classes[ASCII + cp])
+            before_digit = 0x30 <= cp <= 0x39
+            if i == end:
+                break
         cp, width = decode(data, i, end)
         cls = class_of(classes, cp)
         match = infix_width(data, i, end, cp, width, cls, before, before_digit, classes)
