@@ -15,9 +15,11 @@ import numpy as np
 
 from filters.arrow import readonly
 from filters.chars import ASCII, DECIMAL, SPACE, class_of, decode
+from filters.chunks import FOREIGN, SPACES
 from filters.jit import inner, kernel
 from filters.lines import strip_left, strip_right
-from filters.swar import LOW, equal_to, find_byte, load_end, lower, trailing_zeros
+from filters.masks import ONE, WIDTH, below, finder, scanner
+from filters.swar import count_ones, trailing_zeros
 from filters.wordstats import PUNCTUATION, SENTENCE_END
 
 MAX_WORD_CHARS = 1000
@@ -39,27 +41,29 @@ KEPT, LONG_WORD, NO_TERMINAL, FEW_WORDS, LOREM, JAVASCRIPT, CURLY, POLICY = rang
 COLUMNS = (*(f"lines_{verdict}" for verdict in VERDICTS), "curly_first", "sentences")
 WHITESPACE, CITATION = 8, 9
 """Reasons of spans besides the verdicts: what is cut out of a line that is kept."""
-# Phrase, verdict, and the rarest of its letters, at which it is looked for.
+# Phrase, verdict, and a rare piece of it, at which it is looked for (before any k, which may be
+# the Kelvin sign).
 _PHRASES = (
-    ("lorem ipsum", LOREM, "m"),
-    ("javascript", JAVASCRIPT, "j"),
-    ("terms of use", POLICY, "m"),
-    ("privacy policy", POLICY, "v"),
-    ("cookie policy", POLICY, "k"),
-    ("uses cookies", POLICY, "k"),
-    ("use of cookies", POLICY, "k"),
-    ("use cookies", POLICY, "k"),
+    ("lorem ipsum", LOREM, "ips"),
+    ("javascript", JAVASCRIPT, "jav"),
+    ("terms of use", POLICY, "ms o"),
+    ("privacy policy", POLICY, "vac"),
+    ("cookie policy", POLICY, "coo"),
+    ("uses cookies", POLICY, "coo"),
+    ("use of cookies", POLICY, "coo"),
+    ("use cookies", POLICY, "coo"),
 )
-_J, _K, _M, _V = (LOW * np.uint64(ord(letter)) for letter in "jkmv")
-_CURLY, _BRACKET = LOW * np.uint64(0x7B), LOW * np.uint64(0x5B)
-_E2 = LOW * np.uint64(0xE2)  # of the Kelvin sign, which is a k
+scan = scanner(b"{", *(bytes([letter, letter - 32]) for letter in b"acjmopsvi"))
+scan_blanks = scanner(SPACES, FOREIGN)
+find_bracket = finder(b"[")
+_1, _2, _3 = (np.uint64(k) for k in (1, 2, 3))
 _EDIT = tuple(b"edit]")
 _NEEDED = tuple(b"citation needed]")
 
 
 @lru_cache(maxsize=1)
 def phrases() -> np.ndarray:
-    """The phrases, uint8 (8, 32): length, verdict, place of its rarest letter, letters of each."""
+    """The phrases, uint8 (8, 32): length, verdict, place of its rare piece, letters of each."""
     table = np.zeros((len(_PHRASES), 32), np.uint8)
     for row, (phrase, verdict, rare) in zip(table, _PHRASES, strict=True):
         row[: len(phrase) + 3] = [len(phrase), verdict, phrase.index(rare), *phrase.encode()]
@@ -88,7 +92,7 @@ def trim_lines(
             verdicts[n] = LONG_WORD
             continue
         verdicts[n] = KEPT if has_words(data, begin, end, classes) else FEW_WORDS
-        if find_byte(data, begin, end, _BRACKET) < end:
+        if find_bracket(data, begin, end) < end:
             copied = drop_citations(data, begin, end, classes, clean, size)
             if copied - size < end - begin:
                 clean_starts[n], clean_stops[n] = size, copied
@@ -100,6 +104,12 @@ def trim_lines(
 @inner
 def has_words(data, i, end, classes):
     """Whether a stripped line has MIN_LINE_WORDS words or more, white space between them."""
+    if i < end:
+        blank, foreign = scan_blanks(data, i, end)
+        filled = ~blank & below(end - i)
+        words = count_ones(filled & ~(filled << ONE))
+        if foreign == 0 and (words >= MIN_LINE_WORDS or end - i <= WIDTH):
+            return words >= MIN_LINE_WORDS
     words = 0
     inside = False
     while i < end:
@@ -224,25 +234,20 @@ def is_terminal(data, begin, end):
 def find_phrases(data, begin, end, table):
     """Bit 1 << verdict for every phrase, and the curly bracket, in data[begin:end]."""
     found = 0
-    i = begin
-    while i < end:
-        eight = lower(load_end(data, i, end))
-        marks = equal_to(eight, _J) | equal_to(eight, _K) | equal_to(eight, _M)
-        marks |= equal_to(eight, _V) | equal_to(eight, _CURLY) | equal_to(eight, _E2)
+    for i in range(begin, end, WIDTH - 4):
+        curly, a, c, j, m, o, p, s, v, y = scan(data, i, end)
+        found |= (curly != 0) << CURLY
+        marks = (y & (p >> _1) & (s >> _2)) | (j & (a >> _1) & (v >> _2))
+        marks |= (v & (a >> _1) & (c >> _2)) | (c & (o >> _1) & (o >> _2))
+        marks |= m & (s >> _1) & (o >> _3)
         while marks:
-            at = i + (trailing_zeros(marks) >> 3)
-            marks &= marks - np.uint64(1)
-            b = data[at]
-            if b == 0x7B:
-                found |= 1 << CURLY
-                continue
-            b = 0x6B if b == 0xE2 else b | 0x20
+            at = i + trailing_zeros(marks)
+            marks &= marks - ONE
             for k in range(len(table)):
                 start = at - np.int64(table[k, 2])
-                rare = table[k, 3 + table[k, 2]] == b and start >= begin
-                if rare and has_phrase(data, start, end, table[k]):
+                same = table[k, 3 + table[k, 2]] == data[at] | 0x20 and start >= begin
+                if same and has_phrase(data, start, end, table[k]):
                     found |= 1 << table[k, 1]
-        i += 8
     return found
 
 

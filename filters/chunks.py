@@ -1,22 +1,15 @@
-"""Chunks, what ``str.split()`` yields, counted eight bytes at a time."""
+"""Chunks, what ``str.split()`` yields, counted sixty-four bytes at a time."""
 
 from __future__ import annotations
 
+import string
+
 import numpy as np
 
-from filters.chars import ALNUM, ALPHA, ASCII, CAPITAL, DIGIT, SPACE, class_of, decode
+from filters.chars import ALNUM, ALPHA, CAPITAL, DIGIT, SPACE, class_of, decode
 from filters.jit import inner
-from filters.swar import (
-    HIGH,
-    LOW,
-    controls,
-    count_ones,
-    equal_to,
-    letters,
-    load_end,
-    lower,
-    trailing_zeros,
-)
+from filters.masks import ONE, WIDTH, below, scanner
+from filters.swar import count_ones, leading_zeros, load_end, lower, trailing_zeros
 
 CHUNK_COLUMNS = (
     "chunks",
@@ -32,7 +25,17 @@ STOPS = tuple(
     for word in ("the", "be", "to", "of", "and", "that", "have", "with")
 )
 """Stop words of DCLM and Gopher, as their bytes (at most four) make a number."""
-_SPACE = LOW * np.uint64(0x20)
+SPACES = bytes(b for b in range(128) if chr(b).isspace())
+FOREIGN = bytes(range(128, 256))
+scan = scanner(
+    SPACES,
+    FOREIGN,
+    string.ascii_letters.encode(),
+    string.ascii_uppercase.encode(),
+    string.digits.encode(),
+    *(bytes([letter, letter - 32]) for letter in b"abdefhinotvw"),
+)
+_1, _2, _3, _4 = (np.uint64(k) for k in (1, 2, 3, 4))
 
 
 @inner
@@ -40,51 +43,57 @@ def sum_chunks(data, i, end, classes, stops, out):
     """Count the chunks of a line; returns its capital letters and digits."""
     upper = digits = np.int64(0)
     while i < end:
-        if data[i] == 0x20:
-            i += 1
-            continue
-        begin = i
-        plain = True
-        any_letter = False
-        width = np.int64(8)
-        while i < end and width == 8:
-            eight = load_end(data, i, end)
-            width = min(end - i, np.int64(8))
-            stopped = controls(eight) | equal_to(eight, _SPACE)
-            if stopped:
-                width = min(width, trailing_zeros(stopped) >> 3)
-            if width < 8:
-                eight &= (np.uint64(1) << np.uint64(8 * width)) - np.uint64(1)
-            if eight & HIGH:
-                plain = False
-                break
-            found = letters(eight)
-            any_letter |= found != 0
-            # Bit 0x20 of a letter, moved to where the mark is, tells small ones.
-            upper += count_ones(found & ~(eight << np.uint64(2)))
-            digits += count_ones(is_digit(eight))
-            i += width
-        if plain and i < end and data[i] != 0x20 and classes[ASCII + data[i]] & SPACE == 0:
-            plain = False
-        if not plain:
-            # Back to the start of the chunk, character by character.
-            upper -= count_upper(data, begin, i)
-            digits -= count_digits(data, begin, i)
-            i, more_upper, more_digits = slow_chunk(data, begin, end, classes, stops, out)
-            upper += more_upper
-            digits += more_digits
-            continue
-        length = i - begin
-        if length == 0:  # other white space
-            i += 1
-            continue
-        out[0] += 1
-        out[1] += length
-        out[2] += length
-        out[3] += any_letter
-        out[4] += classes[ASCII + data[begin]] & ALNUM != 0
-        out[5] += is_stop_word(data, begin, i, stops)
+        masks = scan(data, i, end)
+        space, foreign, letter, capital, digit = masks[:5]
+        # The last bit stays free: what reaches it is left to the next masks.
+        width = min(end - i, np.int64(WIDTH - 1))
+        gaps = space & below(width)
+        if i + width < end:
+            if gaps == 0:
+                i, more_upper, more_digits = slow_chunk(data, i, end, classes, stops, out)
+                upper += more_upper
+                digits += more_digits
+                continue
+            width = WIDTH - leading_zeros(gaps)
+        filled = ~space & below(width)
+        foreign &= filled
+        while foreign:
+            # Chunks with other characters than ASCII, and white space among these, one by one.
+            at = trailing_zeros(foreign)
+            first = WIDTH - leading_zeros(~filled & below(at))
+            past = at + trailing_zeros(~(filled >> np.uint64(at)))
+            j = i + first
+            while j < i + past:
+                j, more_upper, more_digits = slow_chunk(data, j, i + past, classes, stops, out)
+                upper += more_upper
+                digits += more_digits
+            filled &= ~below(past) | below(first)
+            foreign &= filled
+        starts = filled & ~(filled << ONE)
+        letter &= filled
+        size = count_ones(filled)
+        out[0] += count_ones(starts)
+        out[1] += size
+        out[2] += size
+        # Adding a chunk's letters to its bits carries into the gap behind it, if there are any.
+        out[3] += count_ones((filled + letter) & ~filled)
+        out[4] += count_ones(starts & (letter | digit))
+        out[5] += count_ones(stop_words(starts, ~filled, masks[5:]))
+        upper += count_ones(capital & filled)
+        digits += count_ones(digit & filled)
+        i += width
     return upper, digits
+
+
+@inner
+def stop_words(starts, gaps, masks):
+    """Where a chunk is one of STOPS, from the masks of the letters in them."""
+    a, b, d, e, f, h, i, n, o, t, v, w = masks
+    two = (b & (e >> _1)) | (t & (o >> _1)) | (o & (f >> _1))
+    three = (t & (h >> _1) & (e >> _2)) | (a & (n >> _1) & (d >> _2))
+    four = (t & (h >> _1) & (a >> _2) & (t >> _3)) | (h & (a >> _1) & (v >> _2) & (e >> _3))
+    four |= w & (i >> _1) & (t >> _2) & (h >> _3)
+    return starts & ((two & (gaps >> _2)) | (three & (gaps >> _3)) | (four & (gaps >> _4)))
 
 
 @inner
@@ -97,30 +106,6 @@ def is_stop_word(data, start, end, stops):
         if small == word:
             return True
     return False
-
-
-@inner
-def is_digit(eight):
-    """High bits of the bytes that are ASCII digits; all bytes must be ASCII."""
-    over = eight + np.uint64(0x5050_5050_5050_5050)  # 0x80 - "0"
-    past = eight + np.uint64(0x4646_4646_4646_4646)  # 0x80 - "9" - 1
-    return over & ~past & HIGH
-
-
-@inner
-def count_upper(data, i, end):
-    total = 0
-    for j in range(i, end):
-        total += 0x41 <= data[j] <= 0x5A
-    return total
-
-
-@inner
-def count_digits(data, i, end):
-    total = 0
-    for j in range(i, end):
-        total += 0x30 <= data[j] <= 0x39
-    return total
 
 
 @inner

@@ -28,13 +28,8 @@ from filters.chunks import CHUNK_COLUMNS, STOPS, sum_chunks
 from filters.hashset import EMPTY, claim, clear, table_size
 from filters.jit import inner, kernel
 from filters.lines import strip_left, strip_right
-from filters.swar import (
-    HIGH,
-    LOW,
-    continuations,
-    find_byte,
-    load_end,
-)
+from filters.masks import finder
+from filters.swar import HIGH, continuations, load_end
 
 COLUMNS = (
     *CHUNK_COLUMNS,
@@ -67,7 +62,7 @@ _COUNTED = (
     "likes shares comments retweets reposts quotes bookmarks upvotes downvotes downloads views "
     "followers"
 )
-_LF = LOW * np.uint64(0x0A)
+find_newline = finder(b"\n")
 _SEED = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
 _HALF = np.uint64(32)
@@ -108,7 +103,9 @@ def line_sums(texts: Texts, newlines: np.ndarray) -> LineSums:
     tables = char_classes(), _words(), stops, keys, again
     spans = found.spans
     while True:
-        size = sum_lines(texts.data, texts.offsets, *tables, found.sums, spans, found.counts)
+        size = sum_lines(
+            texts.data, texts.offsets, newlines, *tables, found.sums, spans, found.counts
+        )
         if size <= len(spans):
             return found._replace(spans=spans[:size])
         found.sums[:] = 0
@@ -116,22 +113,18 @@ def line_sums(texts: Texts, newlines: np.ndarray) -> LineSums:
 
 
 @kernel
-def sum_lines(data, offsets, classes, words, stops, keys, again, sums, spans, counts):
+def sum_lines(data, offsets, newlines, classes, words, stops, keys, again, sums, spans, counts):
     """Fill `LineSums`; returns the number of spans, of which those that fit are written."""
     size = 0
     for k in range(len(offsets) - 1):
         first = size
         out = sums[k]
         start, stop = np.int64(offsets[k]), np.int64(offsets[k + 1])
-        rows = 1
-        i = start
-        while i < stop:
-            i = find_byte(data, i, stop, _LF) + 1
-            rows += 1
+        rows = newlines[k] + 1
         mask = clear(keys, rows)
         i = start
         while i < stop:
-            end = find_byte(data, i, stop, _LF)
+            end = find_newline(data, i, stop)
             size = sum_row(
                 data, i, end, stop, classes, words, stops, keys, again, mask, out, spans, size
             )
@@ -141,7 +134,7 @@ def sum_lines(data, offsets, classes, words, stops, keys, again, sums, spans, co
         while i < stop:
             end = i
             while True:
-                end = find_byte(data, end, stop, _LF)
+                end = find_newline(data, end, stop)
                 if end >= stop or (end + 1 < stop and data[end + 1] == 0x0A):
                     break
                 end += 1

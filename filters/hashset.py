@@ -34,10 +34,10 @@ def claim(keys, mask, key):
     """Slot of key in an open-addressed table: where it is, or the free slot where it belongs."""
     if key == EMPTY:
         key = _FOR_ZERO
-    slot = np.int64((key * _SPREAD) >> _HALF) & mask
+    slot = (key * _SPREAD) >> _HALF & mask
     # No short circuit: which of the two ends the search cannot be foreseen.
     while (keys[slot] != EMPTY) & (keys[slot] != key):
-        slot = (slot + 1) & mask
+        slot = (slot + np.uint64(1)) & mask
     return slot, key
 
 
@@ -49,7 +49,7 @@ def clear(keys, entries):
         size *= 2
     for i in range(size):
         keys[i] = EMPTY
-    return size - 1
+    return np.uint64(size - 1)
 
 
 @inner
@@ -66,11 +66,11 @@ def clear_sketch(sketch, entries):
 @inner
 def note(sketch, shift, key):
     """Count a key in the sketch."""
-    slot = np.int64((key * _SPREAD) >> shift)
+    slot = (key * _SPREAD) >> shift
     sketch[slot] = sketch[slot] * 2 + 1 & 3
 
 
 @inner
 def noted_twice(sketch, shift, key):
     """Whether the key was noted more than once, or seems so."""
-    return sketch[np.int64((key * _SPREAD) >> shift)] == 3
+    return sketch[(key * _SPREAD) >> shift] == 3

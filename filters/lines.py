@@ -14,7 +14,17 @@ import numpy as np
 from filters.chars import LINE_END, SPACE, class_of, decode, step_back
 from filters.hashset import claim, clear
 from filters.jit import inner, kernel
-from filters.swar import HIGH, LOW, continuations, controls, equal_to, load_end, trailing_zeros
+from filters.masks import ONE, WIDTH, scanner
+from filters.swar import (
+    HIGH,
+    LOW,
+    continuations,
+    controls,
+    count_ones,
+    equal_to,
+    load_end,
+    trailing_zeros,
+)
 
 TEXT_COLUMNS = ("chars", "newlines", "hashes", "ellipses", "spaced_ellipses")
 LINE_COLUMNS = ("lines", "bullets", "ellipsis_ends")
@@ -35,7 +45,9 @@ SHORT_ROW = 30
 _SEED = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
 _HALF = np.uint64(32)
-_LF, _HASH, _DOT = LOW * np.uint64(0x0A), LOW * np.uint64(0x23), LOW * np.uint64(0x2E)
+_LF = LOW * np.uint64(0x0A)
+# Newlines, number signs, bytes that continue a character, and pairs that stand in ellipses.
+scan = scanner(b"\n", b"#", bytes(range(0x80, 0xC0)), (b"..",), (b" .",), (b"\x80\xa6",))
 _C2, _E2 = LOW * np.uint64(0xC2), LOW * np.uint64(0xE2)
 
 
@@ -120,36 +132,33 @@ def count_text(data, offsets, out):
     """TEXT_COLUMNS: characters, newlines, number signs, ellipses ("..." or U+2026), ". . ."."""
     for k in range(len(offsets) - 1):
         chars = newlines = hashes = ellipses = spaced = np.int64(0)
-        free = np.int64(0)
-        i = begin = np.int64(offsets[k])
+        free = i = begin = np.int64(offsets[k])
         stop = np.int64(offsets[k + 1])
         chars = stop - begin
         while i < stop:
-            eight = load_end(data, i, stop)
-            marks = equal_to(eight, _DOT) | equal_to(eight, _LF) | equal_to(eight, _HASH)
-            if eight & HIGH:
-                chars -= continuations(eight)
-                marks |= equal_to(eight, _E2)
-            while marks:
-                at = i + (trailing_zeros(marks) >> 3)
-                marks &= marks - np.uint64(1)
-                b = data[at]
-                if b == 0x2E:
-                    if at == begin or data[at - 1] != 0x2E:
-                        end = at + 1
-                        while end < stop and data[end] == 0x2E:
-                            end += 1
-                        ellipses += (end - at) // 3
-                    if at >= free and at + 4 < stop and is_spaced(data, at):
-                        spaced += 1
-                        free = at + 5
-                elif b == 0xE2:
-                    character = at + 2 < stop and data[at + 1] == 0x80 and data[at + 2] == 0xA6
-                    ellipses += character
-                else:
-                    newlines += b == 0x0A
-                    hashes += b == 0x23
-            i += 8
+            newline, sign, later, dots, spaced_dots, dotted = scan(data, i, stop)
+            chars -= count_ones(later)
+            newlines += count_ones(newline)
+            hashes += count_ones(sign)
+            while dots:
+                at = i + trailing_zeros(dots)
+                dots &= dots - ONE
+                if at == begin or data[at - 1] != 0x2E:
+                    end = at + 1
+                    while end < stop and data[end] == 0x2E:
+                        end += 1
+                    ellipses += (end - at) // 3
+            while spaced_dots:
+                at = i + trailing_zeros(spaced_dots) - 1
+                spaced_dots &= spaced_dots - ONE
+                if at >= free and at + 4 < stop and data[at] == 0x2E and is_spaced(data, at):
+                    spaced += 1
+                    free = at + 5
+            while dotted:
+                at = i + trailing_zeros(dotted)
+                dotted &= dotted - ONE
+                ellipses += at > begin and at + 1 < stop and data[at - 1] == 0xE2
+            i += WIDTH
         out[k, 0] = chars
         out[k, 1] = newlines
         out[k, 2] = hashes

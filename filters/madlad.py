@@ -19,8 +19,9 @@ from filters.arrow import Texts, readonly
 from filters.chars import SPACE, char_classes, class_of, decode
 from filters.jit import inner, kernel
 from filters.lines import strip_left
+from filters.masks import ONE, WIDTH, finder, scanner
 from filters.segment import Words
-from filters.swar import HIGH, LOW, continuations, equal_to, load_end, trailing_zeros
+from filters.swar import count_ones, trailing_zeros
 from filters.wordstats import ALNUM_FIRST, CAPITAL_FIRST, WordTable
 
 COLUMNS = (
@@ -35,7 +36,7 @@ COLUMNS = (
 LIST_CASE, ODD_LENGTH, TECHNICAL, CURSED = 1, 2, 4, 8
 LIST_WORDS = 12
 LEAST_CHARS, MOST_CHARS = 20, 500
-_TECHNICAL_CHARS = "0123456789{}+/()>"
+_TECHNICAL_CHARS = b"0123456789{}+/()>"
 # String, place of a pair of bytes that is rare in text, and whether it must end the sentence.
 _STRINGS = (
     (" №", 2, False),
@@ -66,26 +67,19 @@ _STRINGS = (
     (" crusher ", 1, False),
     (" xxx ", 1, False),
 )
-_PAIRS = 1 << 13
-_DOT, _BANG, _ASKED = (LOW * np.uint64(ord(mark)) for mark in ".!?")
+_RARE = tuple(text.encode()[at : at + 2] for text, at, _ in _STRINGS)
+scan = scanner(_TECHNICAL_CHARS, bytes(range(0x80, 0xC0)), _RARE)
+find_end = finder(b".!?")
 
 
 @lru_cache(maxsize=1)
-def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Technical bytes (256), bits of the rare pairs of bytes (8192), and the strings (27, 32).
-
-    A row of strings: length, place of the rare pair, whether it must end a sentence, bytes.
-    """
-    technical = np.zeros(256, np.uint8)
-    technical[list(_TECHNICAL_CHARS.encode())] = 1
-    pairs = np.zeros(_PAIRS, np.uint8)
+def _strings() -> np.ndarray:
+    """The strings, uint8 (27, 32): length, place of the rare pair, whether final, bytes."""
     strings = np.zeros((len(_STRINGS), 32), np.uint8)
     for row, (text, rare, final) in zip(strings, _STRINGS, strict=True):
         raw = text.encode()
         row[: len(raw) + 3] = [len(raw), rare, final, *raw]
-        pair = raw[rare] | raw[rare + 1] << 8
-        pairs[pair >> 3] |= 1 << (pair & 7)
-    return readonly(technical), readonly(pairs), readonly(strings)
+    return readonly(strings)
 
 
 def sentence_sums(texts: Texts, words: Words, table: WordTable) -> dict[str, np.ndarray]:
@@ -103,16 +97,14 @@ def sentence_sums(texts: Texts, words: Words, table: WordTable) -> dict[str, np.
         table.lengths,
         table.flags,
         char_classes(),
-        *_tables(),
+        _strings(),
         sums,
     )
     return {f"madlad_{column}": sums[:, c] for c, column in enumerate(COLUMNS)}
 
 
 @kernel
-def judge_sentences(
-    data, offsets, starts, ends, counts, lengths, flags, classes, technical, pairs, strings, sums
-):
+def judge_sentences(data, offsets, starts, ends, counts, lengths, flags, classes, strings, sums):
     """Fill sums (int64, texts by COLUMNS)."""
     base = np.int64(0)
     for k in range(len(offsets) - 1):
@@ -125,33 +117,31 @@ def judge_sentences(
                 begin = after
                 continue
             faults = 0
-            words = capitals = codes = run = 0
-            before, previous = np.int64(-1), 0
+            words = capitals = codes = run = previous = np.int64(0)
+            before = np.int64(-1)
             while w < last and starts[w] < begin:
                 w += 1
             while w < last and starts[w] < end:
-                if flags[w] & ALNUM_FIRST:
-                    words += 1
-                    capitals += flags[w] & CAPITAL_FIRST != 0
+                words += flags[w] & ALNUM_FIRST != 0
+                capitals += flags[w] & (ALNUM_FIRST | CAPITAL_FIRST) == ALNUM_FIRST | CAPITAL_FIRST
                 # Runs of words of one length, single blanks between them.
                 gap = np.int64(starts[w]) - before
                 before = np.int64(ends[w])
-                length = lengths[w]
-                run = run + 1 if length == previous and gap == 1 else 1
+                length = np.int64(lengths[w])
+                run = run + 1 if (length == previous) & (gap == 1) else 1
                 if run == 9 and (length == 1 or length == 3 or length == 4):
                     faults |= CURSED
-                if length == 1 and gap == 0 and previous == 2 and data[starts[w]] == 0x2C:
+                if (length == 1) & (gap == 0) & (previous == 2) and data[starts[w]] == 0x2C:
                     codes += 1
                     if codes == 4:
                         faults |= CURSED
-                elif length != 2 or gap != 1:
-                    codes = 0
+                else:
+                    codes = codes if (length == 2) & (gap == 1) else 0
                 previous = length
                 w += 1
             if words >= LIST_WORDS and 2 * capitals > words:
                 faults |= LIST_CASE
-            odd, cursed = scan(data, begin, end, close, technical, pairs, strings)
-            chars = end - begin - count_continuations(data, begin, end)
+            chars, odd, cursed = scan_sentence(data, begin, end, close, strings)
             if chars < LEAST_CHARS or chars > MOST_CHARS:
                 faults |= ODD_LENGTH
             if 5 * odd > chars:
@@ -173,12 +163,7 @@ def judge_sentences(
 def next_end(data, i, stop, classes):
     """End of the sentence that begins at i, end of its marks, and where the next one begins."""
     while i < stop:
-        eight = load_end(data, i, stop)
-        marks = equal_to(eight, _DOT) | equal_to(eight, _BANG) | equal_to(eight, _ASKED)
-        if marks == 0:
-            i += 8
-            continue
-        i += trailing_zeros(marks) >> 3
+        i = find_end(data, i, stop)
         close = i
         while close < stop and (data[close] == 0x2E or data[close] == 0x21 or data[close] == 0x3F):
             close += 1
@@ -195,24 +180,23 @@ def next_end(data, i, stop, classes):
 
 
 @inner
-def scan(data, begin, end, close, technical, pairs, strings):
-    """Technical characters of a sentence, and whether it holds one of the strings.
+def scan_sentence(data, begin, end, close, strings):
+    """Characters of a sentence, technical ones, and whether it holds one of the strings.
 
     Its marks end at close; strings may hold them.
     """
-    odd = np.int64(0)
+    chars, odd = end - begin, np.int64(0)
     cursed = False
-    previous = np.int64(0)
-    for i in range(begin, close):
-        b = np.int64(data[i])
-        odd += technical[b]
-        pair = previous | b << 8
-        if pairs[pair >> 3] >> (pair & 7) & 1 and not cursed:
-            cursed = has_string(data, i - 1, begin, close, strings)
-        previous = b
+    for i in range(begin, close, WIDTH):
+        technical, later, marks = scan(data, i, close)
+        odd += count_ones(technical)
+        chars -= count_ones(later)
+        while marks and not cursed:
+            cursed = has_string(data, i + trailing_zeros(marks), begin, close, strings)
+            marks &= marks - ONE
     while end > begin and data[end - 1] <= 0x20:
         end -= 1
-    return odd, cursed or (end > begin and data[end - 1] == 0x7C)
+    return chars, odd, cursed or (end > begin and data[end - 1] == 0x7C)
 
 
 @inner
@@ -233,14 +217,3 @@ def has_string(data, i, begin, close, strings):
         if same:
             return True
     return False
-
-
-@inner
-def count_continuations(data, i, end):
-    total = np.int64(0)
-    while i < end:
-        eight = load_end(data, i, end)
-        if eight & HIGH:
-            total += continuations(eight)
-        i += 8
-    return total

@@ -16,6 +16,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from filters.jit import inner
+from filters.swar import trailing_zeros
 
 WIDTH = 64
 ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
@@ -63,6 +64,22 @@ def scanner(*sets: bytes | tuple[bytes, ...]) -> Callable:
             return tuple_and(load(data, i), keep)
 
     return scan
+
+
+def finder(members: bytes) -> Callable:
+    """A function for kernels, ``(data, i, end)``: place of the first byte in the set, or end."""
+    scan = scanner(members)
+
+    @inner
+    def find(data, i, end):
+        while i < end:
+            found = scan(data, i, end)
+            if found:
+                return i + trailing_zeros(found)
+            i += WIDTH
+        return end
+
+    return find
 
 
 @inner

@@ -31,6 +31,7 @@ _FIRST = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
 _ODD = np.uint64(0xBF58_476D_1CE4_E5B9)
 _HALF = np.uint64(32)
+NONE = np.uint32(0xFFFF_FFFF)
 
 
 class Repeats(NamedTuple):
@@ -65,12 +66,12 @@ def working_space(counts: np.ndarray) -> _Space:
     return _Space(
         keys,
         np.empty(sketch_size(most), np.uint8),
-        np.empty((len(keys), 2), np.int32),
-        np.empty(most + 1, np.int32),
-        np.empty((most + 1, 2), np.int32),
+        np.empty(len(keys), np.uint32),
+        np.empty(most + 1, np.uint32),
+        np.empty((most + 1, 2), np.uint32),
         np.empty(most + 1, np.int64),
         np.empty(most, np.uint64),
-        np.empty(most, np.int32),
+        np.empty(most, np.uint32),
     )
 
 
@@ -177,7 +178,7 @@ def repeated_ngrams(
 ):
     """Fill the arrays of `Repeats` for n = 2 .. last; the rest is working space.
 
-    ids[i, 0] is the place of the first n-gram equal to that at i, -1 where it is not repeated;
+    ids[i, 0] is the place of the first n-gram equal to that at i, NONE where it is not repeated;
     ids[i, 1] counts the n-grams whose first is i.
     """
     base = 0
@@ -187,7 +188,7 @@ def repeated_ngrams(
         for i in range(words):
             sums[i] = total
             total += lengths[base + i]
-            ids[i, 0] = -1
+            ids[i, 0] = NONE
         sums[words] = total
         size = 0
         for n in range(2, last + 1):
@@ -237,7 +238,7 @@ def pairs(hashes, base, grams, keys, sketch, values, active, ids, pair_keys):
         size += noted_twice(sketch, shift, pair_keys[i])
     mask = clear(keys, size)
     for a in range(size):
-        i = active[a]
+        i = np.int64(active[a])
         number(pair_keys[i], i, keys, mask, values, ids)
     return keep_repeated(size, active, ids)
 
@@ -249,11 +250,11 @@ def next_size(grams, size, keys, values, active, ids):
     kept = 0
     for a in range(size):
         i = np.int64(active[a])
-        begin = ids[i, 0]
-        ids[i, 0] = -1
+        begin = np.uint64(ids[i, 0])
+        ids[i, 0] = NONE
         # Places ascend: the n-gram after this one still has its old id.
-        if i < grams and ids[i + 1, 0] >= 0:
-            key = np.uint64(begin + 1) << _HALF | np.uint64(ids[i + 1, 0])
+        if i < grams and ids[i + 1, 0] != NONE:
+            key = (begin + np.uint64(1)) << _HALF | np.uint64(ids[i + 1, 0])
             number(key, i, keys, mask, values, ids)
             active[kept] = i
             kept += 1
@@ -265,9 +266,9 @@ def number(key, i, keys, mask, values, ids):
     """Give the n-gram at i the place of the first with its key."""
     slot, key = claim(keys, mask, key)
     # Without branches, which could not be foreseen.
-    begin = i if keys[slot] == EMPTY else np.int64(values[slot, 0])
+    begin = i if keys[slot] == EMPTY else np.int64(values[slot])
     keys[slot] = key
-    values[slot, 0] = begin
+    values[slot] = begin
     ids[i, 0] = begin
     ids[i, 1] = 0
     ids[begin, 1] += 1
@@ -283,7 +284,7 @@ def keep_repeated(size, active, ids):
         repeated = ids[begin, 1] > 1
         active[kept] = i
         kept += repeated
-        ids[i, 0] = begin if repeated else -1
+        ids[i, 0] = begin if repeated else NONE
     return kept
 
 
@@ -316,7 +317,7 @@ def duplicate_ngrams(
                     continue
                 begin, end = np.int64(places[base + i]), np.int64(places[base + i + n])
                 # Whole eights have been hashed for smaller n.
-                at, value = begin + done[a], hashes[a]
+                at, value = begin + np.int64(done[a]), hashes[a]
                 if at == begin:
                     value = _FIRST
                 while at + 8 <= end:
@@ -356,7 +357,7 @@ def thin_out(size, base, stream, places, sketch, active, keys, salt):
     """
     shift = clear_sketch(sketch, size)
     for a in range(size):
-        i = base + active[a]
+        i = base + np.int64(active[a])
         begin = np.int64(places[i])
         first, second = load8(stream, begin), load8(stream, begin + 8)
         keys[a] = (first * salt ^ second) * _ODD
@@ -365,7 +366,7 @@ def thin_out(size, base, stream, places, sketch, active, keys, salt):
             note(sketch, shift, first * salt)
     kept = 0
     for a in range(size):
-        i = base + active[a]
+        i = base + np.int64(active[a])
         found = noted_twice(sketch, shift, keys[a])
         begin = np.int64(places[i])
         short = places[i + 5] - begin

@@ -12,8 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from filters.arrow import readonly
-from filters.wordstats import language_key, word_hash
+from filters.wordstats import language_key, two_place_table, word_hash
 
 STOP_WORDS: dict[str, tuple[str, ...]] = {
     code: tuple(words.split())
@@ -78,21 +77,18 @@ _SLOTS = 1 << 12
 
 @lru_cache(maxsize=1)
 def stop_word_table() -> tuple[np.ndarray, dict[str, int]]:
-    """Hashes of all stop words with their languages, uint64 (2, 4096), and the languages' numbers.
+    """Hashes of all stop words with their languages, and the languages' numbers.
 
-    Open addressing; row 1 is the word's bit among those of its language.
+    uint64 (2, 4096), as `two_place_table` has it; row 1 is the word's bit among those of its
+    language.
     """
-    table = np.zeros((2, _SLOTS), np.uint64)
     numbers = {code: number for number, code in enumerate(STOP_WORDS)}
-    for code, words in STOP_WORDS.items():
-        for bit, word in enumerate(words):
-            key = language_key(word_hash(word.encode()), numbers[code])
-            slot = key & (_SLOTS - 1)
-            while table[0, slot] != 0:
-                slot = (slot + 1) & (_SLOTS - 1)
-            table[0, slot] = key
-            table[1, slot] = 1 << bit
-    return readonly(table), numbers
+    bits = {
+        language_key(word_hash(word.encode()), numbers[code]): 1 << bit
+        for code, words in STOP_WORDS.items()
+        for bit, word in enumerate(words)
+    }
+    return two_place_table(bits, _SLOTS), numbers
 
 
 def language_numbers(languages: list[str | None] | None, rows: int) -> np.ndarray:

@@ -61,6 +61,16 @@ def trailing_zeros(typing, value):
 
 
 @intrinsic
+def leading_zeros(typing, value):
+    """Number of zero bits above the highest set bit of a uint64, as int64; 64 for 0."""
+
+    def code(context, builder, signature, arguments):
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), code
+
+
+@intrinsic
 def count_ones(typing, value):
     """Number of set bits of a uint64, as int64."""
 
@@ -125,14 +135,3 @@ def lower(eight):
 def continuations(eight):
     """How many of the bytes continue a character of UTF-8."""
     return count_ones((eight >> np.uint64(7)) & ~(eight >> np.uint64(6)) & LOW)
-
-
-@inner
-def find_byte(data, i, end, byte):
-    """Place of the first byte that equals ``byte`` (LOW * value), or end."""
-    while i < end:
-        found = equal_to(load_end(data, i, end), byte)
-        if found:
-            return i + (trailing_zeros(found) >> 3)
-        i += 8
-    return end

@@ -22,7 +22,7 @@ from filters.chars import (
 )
 from filters.jit import inner, kernel
 from filters.segment import Words
-from filters.swar import HIGH, count_ones, letters, load_end, store8
+from filters.swar import HIGH, count_ones, letters, load_head, store8
 
 GOPHER_STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 """The eight stop words of Rae et al. 2021, A1.1."""
@@ -67,17 +67,33 @@ def no_stop_words() -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def stop_table(words: tuple[str, ...]) -> np.ndarray:
-    """Hashes of up to 64 stop words, uint64 (2, 256), open addressing; row 1 is the word's bit."""
+    """Hashes of up to 64 stop words and a bit for each, as `two_place_table` has them."""
     if len(words) > 64:
         raise ValueError(f"at most 64 stop words can be told apart, got {len(words)}")
-    table = np.zeros((2, _STOP_SLOTS), np.uint64)
-    for number, word in enumerate(words):
-        key = word_hash(word.encode())
-        slot = key & (_STOP_SLOTS - 1)
-        while table[0, slot] != 0:
-            slot = (slot + 1) & (_STOP_SLOTS - 1)
-        table[0, slot] = key
-        table[1, slot] = 1 << number
+    keys = {word_hash(word.encode()): 1 << number for number, word in enumerate(words)}
+    return two_place_table(keys, _STOP_SLOTS)
+
+
+def two_place_table(bits: dict[int, int], slots: int) -> np.ndarray:
+    """A hash table in which each key has two places: its low bits, and those from bit 32 on.
+
+    uint64 (2, slots): keys, and the bit of each. A look-up needs no loop. slots is a power of two,
+    several times the number of keys; raises ValueError if they cannot be placed.
+    """
+    table = np.zeros((2, slots), np.uint64)
+    for key, bit in bits.items():
+        slot = key & slots - 1
+        for _ in range(slots):
+            there = tuple(int(value) for value in table[:, slot])
+            table[:, slot] = key, bit
+            key, bit = there
+            if key == 0:
+                break
+            # What was there moves to its other place.
+            low, high = key & slots - 1, key >> 32 & slots - 1
+            slot = high if slot == low else low
+        else:
+            raise ValueError(f"{len(bits)} keys find no place in {slots} slots")
     return readonly(table)
 
 
@@ -158,14 +174,16 @@ def describe_words(
             value = np.uint64(size) * _SEED
             spelt = True  # in ASCII letters
             i = start
-            while i < end:
-                eight = load_end(data, i, end)
+            while True:
                 left = min(end - i, np.int64(8))
+                eight = load_head(data, i, left)
                 spelt &= letters(eight) == HIGH >> np.uint64(64 - 8 * left)
                 store8(stream, place + i - start, eight)
                 value = (value ^ eight) * _MIX
                 value ^= value >> _HALF
                 i += 8
+                if i >= end:
+                    break
             place += size
             hashes[w] = value
             if spelt:
@@ -229,10 +247,7 @@ def describe(data, start, end, classes):
 @inner
 def stop_bit(stops, key):
     """The bit of a stop word, 0 for other words."""
-    mask = stops.shape[1] - 1
-    slot = np.int64(key) & mask
-    while stops[0, slot] != 0:
-        if stops[0, slot] == key:
-            return stops[1, slot]
-        slot = (slot + 1) & mask
-    return np.uint64(0)
+    mask = np.uint64(stops.shape[1] - 1)
+    one, two = key & mask, key >> _HALF & mask
+    found = stops[1, one] if stops[0, one] == key else np.uint64(0)
+    return found | (stops[1, two] if stops[0, two] == key else np.uint64(0))
