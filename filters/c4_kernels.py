@@ -277,35 +277,29 @@ def count_sentences(data, begins, stops, wanted, starts, ends, flags, out):
     the first token after a sentence-ending one that is no punctuation; white space is a token
     unless it is a single blank.
     """
-    w = 0
+    w, words = np.uint64(0), np.uint64(len(starts))
     for n in range(len(begins)):
         if not wanted[n]:
             continue
         begin, stop = np.int64(begins[n]), np.int64(stops[n])
-        while w < len(starts) and starts[w] < begin:
-            w += 1
+        while w < words and starts[w] < begin:
+            w += ONE
         sentences = 1
         ended = False
-        at = begin
-        while w < len(starts) and starts[w] < stop:
-            if (
-                starts[w] > at
-                and at > begin
-                and ended
-                and not is_blank(data, at, np.int64(starts[w]))
-            ):
-                sentences += 1
-                ended = False
+        while w < words and starts[w] < stop:
             flag = flags[w]
-            if ended and flag & (PUNCTUATION | SENTENCE_END) == 0:
-                sentences += 1
-                ended = False
-            elif flag & SENTENCE_END:
-                ended = True
-            at = np.int64(ends[w])
-            w += 1
-        if ended and at < stop and not is_blank(data, at, stop):
-            sentences += 1
+            if ended:
+                at, start = np.int64(ends[w - ONE]), np.int64(starts[w])
+                space = start > at and not is_blank(data, at, start)
+                if space or flag & (PUNCTUATION | SENTENCE_END) == 0:
+                    sentences += 1
+                    ended = space and flag & SENTENCE_END != 0
+            else:
+                ended = flag & SENTENCE_END != 0
+            w += ONE
+        if ended:
+            at = np.int64(ends[w - ONE])
+            sentences += at < stop and not is_blank(data, at, stop)
         out[n] = sentences
 
 

@@ -106,11 +106,12 @@ def sentence_sums(texts: Texts, words: Words, table: WordTable) -> dict[str, np.
 @kernel
 def judge_sentences(data, offsets, starts, ends, counts, lengths, flags, classes, strings, sums):
     """Fill sums (int64, texts by COLUMNS)."""
-    base = np.int64(0)
+    w = np.uint64(0)
+    last = np.uint64(0)
     for k in range(len(offsets) - 1):
         begin, stop = np.int64(offsets[k]), np.int64(offsets[k + 1])
-        last = base + counts[k]
-        w = base
+        w = last
+        last += np.uint64(counts[k])
         while begin < stop:
             end, close, after = next_end(data, begin, stop, classes)
             if strip_left(data, begin, end, classes) == end:
@@ -120,7 +121,7 @@ def judge_sentences(data, offsets, starts, ends, counts, lengths, flags, classes
             words = capitals = codes = run = previous = np.int64(0)
             before = np.int64(-1)
             while w < last and starts[w] < begin:
-                w += 1
+                w += ONE
             while w < last and starts[w] < end:
                 words += flags[w] & ALNUM_FIRST != 0
                 capitals += flags[w] & (ALNUM_FIRST | CAPITAL_FIRST) == ALNUM_FIRST | CAPITAL_FIRST
@@ -138,7 +139,7 @@ def judge_sentences(data, offsets, starts, ends, counts, lengths, flags, classes
                 else:
                     codes = codes if (length == 2) & (gap == 1) else 0
                 previous = length
-                w += 1
+                w += ONE
             if words >= LIST_WORDS and 2 * capitals > words:
                 faults |= LIST_CASE
             chars, odd, cursed = scan_sentence(data, begin, end, close, strings)
@@ -156,7 +157,6 @@ def judge_sentences(data, offsets, starts, ends, counts, lengths, flags, classes
             sums[k, 5] += faults != 0
             sums[k, 6] += faults & (LIST_CASE | CURSED) != 0
             begin = after
-        base = last
 
 
 @inner

@@ -362,14 +362,14 @@ def thin_out(size, base, stream, places, sketch, active, keys, salt):
         first, second = load8(stream, begin), load8(stream, begin + 8)
         keys[a] = (first * salt ^ second) * _ODD
         note(sketch, shift, keys[a])
-        if places[i + 5] - begin < 16:
+        if np.int64(places[i + 5]) - begin < 16:
             note(sketch, shift, first * salt)
     kept = 0
     for a in range(size):
         i = base + np.int64(active[a])
         found = noted_twice(sketch, shift, keys[a])
         begin = np.int64(places[i])
-        short = places[i + 5] - begin
+        short = np.int64(places[i + 5]) - begin
         if short < 16:
             found |= short < 8 or noted_twice(sketch, shift, load8(stream, begin) * salt)
         active[kept] = active[a]

@@ -103,7 +103,7 @@ class WordTable(NamedTuple):
     stream: np.ndarray
     """uint8: the bytes of all words, put together, and 16 bytes more."""
     places: np.ndarray
-    """int32: where each word begins in the stream, and where the last one ends."""
+    """uint32: where each word begins in the stream, and where the last one ends."""
     hashes: np.ndarray
     """uint64: hash of its bytes."""
     lengths: np.ndarray
@@ -128,7 +128,7 @@ def word_table(
     size = int(words.ends.sum(dtype=np.int64) - words.starts.sum(dtype=np.int64))
     table = WordTable(
         np.zeros(size + 16, np.uint8),
-        np.empty(total + 1, np.int32),
+        np.empty(total + 1, np.uint32),
         np.empty(total, np.uint64),
         np.empty(total, np.int32),
         np.empty(total, np.uint8),
@@ -161,13 +161,13 @@ def describe_words(
     ``sums[k]`` (int64): words with a character outside the symbol set, their characters, words
     with a letter, and how many different stop words occur, of English and of the text's language.
     """
-    base = 0
+    base = np.uint64(0)
     place = np.int64(0)
     for k in range(len(counts)):
         plain = plain_chars = alpha = 0
         seen = own = np.uint64(0)
         salt = np.uint64(languages[k] + 1) * _SALT
-        for w in range(base, base + counts[k]):
+        for w in range(base, base + np.uint64(counts[k])):
             start, end = np.int64(starts[w]), np.int64(ends[w])
             places[w] = place
             size = end - start
@@ -212,7 +212,7 @@ def describe_words(
         sums[k, 2] = alpha
         sums[k, 3] = count_ones(seen)
         sums[k, 4] = count_ones(own) if salt else -1
-        base += counts[k]
+        base += np.uint64(counts[k])
     places[base] = place
 
 
