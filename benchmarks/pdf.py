@@ -1,6 +1,8 @@
 """Read a folder of PDFs with `ocr.read_pdf` and report speed by route.
 
     python benchmarks/pdf.py FOLDER OUT.jsonl [--engine rapidocr|none] [--only id,id]
+    python benchmarks/pdf.py FOLDER --alone 10      OCR against the bare engine, CPU time
+    python benchmarks/pdf.py FOLDER --pages 10000   memory and speed over many text-layer pages
 
 FOLDER holds manifest.jsonl (one object a line with `id` and `file`; without it every *.pdf is
 read).  OUT.jsonl gets a line a file: file, text, status, routes, n_pages, flags, seconds (CPU),
@@ -83,11 +85,13 @@ class Child:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, nargs="?")
     parser.add_argument("--engine", default="rapidocr")
     parser.add_argument("--only", default="", help="ids, comma between")
     parser.add_argument("--seconds", type=float, default=120, help="wall limit a file")
     parser.add_argument("--memory", type=float, default=4, help="address space limit in GiB")
+    parser.add_argument("--alone", type=int, default=0, help="pages to read by the bare engine too")
+    parser.add_argument("--pages", type=int, default=0, help="pages to measure memory over")
     arguments = parser.parse_args()
 
     manifest = arguments.folder / "manifest.jsonl"
@@ -97,6 +101,22 @@ def main() -> None:
         cases = [{"id": p.stem, "file": p.name} for p in sorted(arguments.folder.glob("*.pdf"))]
     only = set(arguments.only.split(",")) - {""}
     cases = [case for case in cases if not only or case["id"] in only]
+
+    if arguments.alone or arguments.pages:
+        from benchmarks.pdf_limits import engine_alone, memory
+
+        paths = [arguments.folder / case["file"] for case in cases]
+        if arguments.alone:
+            scans = [c for c in cases if "scanned" in c.get("kind", ["scanned"])]
+            scans = [
+                arguments.folder / c["file"] for c in scans if "hostile" not in c.get("kind", [])
+            ]
+            engine_alone(scans, arguments.engine, arguments.alone)
+        if arguments.pages:
+            memory(paths, arguments.pages)
+        return
+    if arguments.out is None:
+        parser.error("OUT.jsonl is needed")
 
     child = Child(arguments.engine, int(arguments.memory * (1 << 30)))
     seconds, pages, begin = defaultdict(float), defaultdict(int), time.monotonic()

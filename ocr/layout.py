@@ -10,11 +10,13 @@ Coordinates: any unit, origin at the top left, the writing turned horizontal.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from ocr.characters import has_rtl
 from ocr.rulings import Rule
+
+Break = tuple[int, float, float]
 
 
 @dataclass(slots=True)
@@ -22,6 +24,8 @@ class Line:
     """Words on one baseline without a wide gap: a whole line of prose or one cell of a table.
 
     score: an engine's confidence in its text, 0 to 1.  table: the text is a Markdown table.
+    breaks: offset of each space in the text, with the end of the word before and the start of the
+    word behind it; empty where not known.
     """
 
     text: str
@@ -33,6 +37,7 @@ class Line:
     bold: bool = False
     score: float | None = None
     table: bool = False
+    breaks: list[Break] = field(default_factory=list)
 
     @property
     def mid(self) -> float:
@@ -42,6 +47,16 @@ class Line:
     def half(self) -> float:
         """Half the height the letters take: loose font boxes of close-set lines overlap."""
         return 0.35 * min(self.y1 - self.y0, self.size or self.y1 - self.y0)
+
+    def split(self, at: list[Break]) -> list[Line]:
+        """The line parted at some of its breaks."""
+        parts, begin, left = [], 0, self.x0
+        for offset, x0, x1 in [*at, (len(self.text), self.x1, 0.0)]:
+            own = [(o - begin, a, b) for o, a, b in self.breaks if begin < o < offset]
+            text = self.text[begin:offset]
+            parts.append(replace(self, text=text, x0=left, x1=x0, breaks=own))
+            begin, left = offset + 1, x1
+        return parts
 
 
 @dataclass(slots=True)

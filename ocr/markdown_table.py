@@ -13,11 +13,12 @@ _SIDE = re.compile(r"(?:[$€£¥₹]|US\$|R\$|\(|RMB|EUR|USD)$"), re.compile(r"
 
 def markdown(table: list[list[str]]) -> str:
     """Rows of cells as a GitHub Markdown table, the first row its head; empty rows and columns
-    go.  Cells come as they stand on the page; where most are right to left, so are the columns."""
+    go.  Cells come as they stand on the page; where most that hold letters are written right to
+    left, the columns are read so."""
     rows = [row for row in table if any(row)]
     if not rows:
         return ""
-    texts = [text for row in rows for text in row if text]
+    texts = [text for row in rows for text in row if any(map(str.isalpha, text))]
     if 2 * sum(map(has_rtl, texts)) > len(texts):
         rows = [row[::-1] for row in rows]
     used = [c for c in range(len(rows[0])) if any(row[c] for row in rows)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
+from ocr.gutters import close_head, parted
 from ocr.layout import Line, Row
 from ocr.markdown_table import cell_text, head_joined, is_number, markdown, without_sides
 from ocr.paragraphs import LABEL, ends_sentence, join_lines
@@ -73,6 +74,8 @@ def find_tables(rows: list[Row], across: list[Rule]) -> list[Found]:
                 rows[begin - 1], rows[begin], columns
             ):
                 begin -= 1
+            if begin == i > free and (head := close_head(rows[i - 1], rows[i], columns)):
+                begin, rows[i - 1] = i - 1, head
             for table in _divided(rows, begin, end, i - begin, across):
                 found.append(Found(firsts[table.begin], firsts[table.end], table.text))
                 free = table.end
@@ -202,6 +205,17 @@ def _heads(row: Row, below: Row, columns: list[tuple[float, float]]) -> bool:
     return all(cell.x0 > left and cell.x1 < right for cell in row.cells) and len(row.text) < 100
 
 
+def _wide_heads(rows: list[Row], columns: list[tuple[float, float]]) -> int:
+    """How many of the first rows hold a head over several columns, and no number."""
+    count = 0
+    for row in rows[:_HEAD_ROWS]:
+        over = [sum(c.x0 < b and c.x1 > a for a, b in columns) for c in row.cells]
+        if max(over) < 2 or len(row.cells) < 2 or any(is_number(c.text) for c in row.cells):
+            break
+        count += 1
+    return count if len(rows) > count + 1 else 0
+
+
 def _columns(rows: list[Row]) -> list[tuple[float, float]]:
     """Extents of the columns, from the rows with most cells to those with least; a cell over
     several columns widens none."""
@@ -222,6 +236,8 @@ def _columns(rows: list[Row]) -> list[tuple[float, float]]:
 
 def _aligned(rows: list[Row], n_heads: int, across: list[Rule]) -> str | None:
     """The rows as a table, or None when their cells do not stand in columns."""
+    rows = parted(rows)
+    n_heads = max(n_heads, _wide_heads(rows, _columns(rows)))
     columns = _columns(rows[n_heads:])
     if len(columns) < 2 or any(_LEADERS.search(row.text) for row in rows):
         return None

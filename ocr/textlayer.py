@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ocr.characters import clean, has_rtl, is_cjk
+from ocr.justified import justified
 from ocr.layout import Layout, Line, lay_out, rows_of
 from ocr.pagescan import PageScan, Word
 from ocr.rulings import Box, Rule, horizontal, parts, vertical
@@ -39,6 +40,7 @@ def text_layout(scan: PageScan, hidden: bool = False) -> Layout:
     rules = [_upright(box, main, scan.width, scan.height) for box in scan.rules]
     across, upright = horizontal(rules), vertical(rules)
     lines = _lines(by_turn.pop(main), main, scan.width, scan.height, upright)
+    lines = justified(lines)
     layout = lay_out(lines, width, height)
     layout.across, layout.upright = across, upright
     for turn, others in by_turn.items():
@@ -157,12 +159,17 @@ class _Run:
 
     def line(self) -> Line:
         pieces = self.pieces if self.rtl else sorted(self.pieces, key=lambda p: (p.x0, p.number))
-        text = pieces[0].text
+        text, breaks = pieces[0].text, []
         for left, right in pairwise(pieces):
-            text += " " + right.text if self._spaced(left, right) else right.text
+            if self._spaced(left, right):
+                breaks.append((len(text), left.x1, right.x0))
+                text += " "
+            text += right.text
         main = self.main
         bold = all(piece.bold for piece in pieces)
-        return Line(text, self.x0, main.y0, self.x1, main.y1, main.size, bold)
+        line = Line(text, self.x0, main.y0, self.x1, main.y1, main.size, bold)
+        line.breaks = [] if self.rtl else breaks
+        return line
 
     def _spaced(self, left: _Piece, right: _Piece) -> bool:
         gap = max(right.x0 - left.x1, left.x0 - right.x1)
