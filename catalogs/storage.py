@@ -144,6 +144,8 @@ def publish(temporary: str, final: str, durable: bool = True) -> None:
         os.unlink(temporary)
         return
     os.makedirs(os.path.dirname(final), exist_ok=True)
+    with contextlib.suppress(OSError):
+        os.rmdir(final)  # an empty folder, where a dataset of several files was
     if durable:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())

@@ -59,9 +59,10 @@ def dedup(
 ) -> None:
     """Find exact and near duplicates in any Parquet files with the columns id and text.
 
-    Writes OUT/attributes/dedup/NAME.parquet for each file: its rows, in its order, with id,
-    dup_cluster, dup_count, dup_kept_id, dup_jaccard, kept and reason. Run it again to go on after a
-    kill. OUT is an index: give it as --against to a later run.
+    Writes OUT/attributes/dedup/NAME.parquet for each file (a folder of that name for a large one):
+    its rows, in its order, with id, dup_cluster, dup_count, dup_kept_id, dup_jaccard, kept and
+    reason. Run it again to go on after a kill. OUT is an index: give it as --against to a later
+    run.
 
     Example: corpusmill dedup crawl/*.parquet --out runs/dedup --keep "quality desc" --workers 2
     """
@@ -99,9 +100,13 @@ def dedup(
 
 def _show(found: Any, config: Any, out: str) -> None:
     body = []
-    for path, row in found.files.items():
-        exact, near = (row.rejected.get(f"dedup:{kind}_duplicate", 0) for kind in ("exact", "near"))
-        body.append([os.path.relpath(path), row.read, row.kept, exact, near])
+    for path, rows in found.files.items():
+        exact, near = (
+            sum(row.rejected.get(f"dedup:{kind}_duplicate", 0) for row in rows)
+            for kind in ("exact", "near")
+        )
+        counts = [sum(row.read for row in rows), sum(row.kept for row in rows)]
+        body.append([os.path.relpath(path), *counts, exact, near])
     if len(body) > 1:
         body.append(["all", *(sum(row[at] for row in body) for at in range(1, 5))])
     columns = ["file", "rows", "kept", "exact", "near"]

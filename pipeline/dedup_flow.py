@@ -26,7 +26,7 @@ from pipeline.dedup_candidates import candidates, deal
 from pipeline.dedup_cluster import cluster
 from pipeline.dedup_config import DedupConfig
 from pipeline.dedup_elect import OldRows, elect, group, judge
-from pipeline.dedup_sign import list_rows, sign_shard
+from pipeline.dedup_sign import Piece, list_rows, sign_shard
 from pipeline.dedup_verify import verify
 
 
@@ -40,12 +40,16 @@ class File:
 
 @dataclass(frozen=True)
 class Shard:
-    """A documents shard; `trusted` if its ids are hashes of the texts as they are compared."""
+    """A documents shard; `trusted` if its ids are hashes of the texts as they are compared.
+
+    With a `piece` it is these row groups of the file.
+    """
 
     name: str
     file: File
     source: str = ""
     trusted: bool = True
+    piece: Piece | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,7 @@ class Flow:
             ("rows",),
             lambda at: ({"documents_path": self.shards[at].file, "keys_path": keys[at]}),
             {"config": config},
+            pieces=True,
         )
         links = self._link(bands, sets) if config.fuzzy else []
         clusters = self.cluster(links) if config.fuzzy else []
@@ -211,6 +216,7 @@ class Flow:
             lambda at: {"documents_path": self.shards[at].file},
             {"config": config},
             limited=False,
+            pieces=True,
         )
         made = [_kind(signed, kind) for kind in kinds]
         return (*made, [], [])[:3]
@@ -330,7 +336,16 @@ class Flow:
         return _kind(named, "clusters"), pairs
 
     def _per_shard(
-        self, step, run, settings, outputs, files, arguments, numbered=False, limited=True
+        self,
+        step,
+        run,
+        settings,
+        outputs,
+        files,
+        arguments,
+        numbered=False,
+        limited=True,
+        pieces=False,
     ) -> list[Made]:
         tasks = []
         for at, shard in enumerate(self.shards):
@@ -339,7 +354,9 @@ class Flow:
                 own["memory"] = self.limits.memory
             if numbered:
                 own["shard"] = at
-            name = {"shard": at} if numbered else {}
+            name: dict[str, Any] = {"shard": at} if numbered else {}
+            if pieces and shard.piece:
+                own["piece"] = name["piece"] = shard.piece
             task = self._task(
                 step, shard.name, run, {**settings, **name}, outputs, files(at), own, shard.source
             )

@@ -17,21 +17,21 @@ from pipeline.dedup_elect import ROW
 from pipeline.dedup_flow import File, Limits, Shard
 from pipeline.dedup_jobs import dedup_shards, load_index
 from pipeline.dedup_rank import check_keep
-from pipeline.dedup_sign import check_columns
+from pipeline.dedup_sign import Piece, check_columns
 from pipeline.dedup_sql import one, scan, session
 from pipeline.progress import Progress
 from pipeline.run import Runner, lock
 from pipeline.schedule import Settings
 
+PIECE_BYTES, MOST_PIECES = 256 << 20, 4096
 N_BYTES = pa.field("n_bytes", pa.int64())
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the files: the ledger row of each, and sums over all of them."""
+    """What became of the files: the ledger rows of each, and sums over all of them."""
 
-    files: dict[str, Row]
-    attributes: dict[str, str]
+    files: dict[str, list[Row]]
     clusters: int = 0
     largest: int = 0
     repeated_ids: int = 0
@@ -58,10 +58,11 @@ def run_dedup(
 ) -> Outcome:
     """Judge every row of Parquet files into the run folder `out`; goes on where it was stopped.
 
-    ``out/attributes/dedup/`` gets one file for each input, with its rows in their order; the folder
-    is an index for later runs (``config.against``). Rows are named by `id`; a `row_id` is not asked
-    for, and every row is judged by its own text, whoever shares its id. `n_bytes` may be used in
-    ``config.keep`` though the files lack it.
+    ``out/attributes/dedup/`` gets one file for each input, with its rows in their order; for an
+    input of more than 256 MiB of text a folder of that name with a file for each piece, in order.
+    The run folder is an index for later runs (``config.against``). Rows are named by `id`; a
+    `row_id` is not asked for, and every row is judged by its own text, whoever shares its id.
+    `n_bytes` may be used in ``config.keep`` though the files lack it.
 
     Raises
     ------
@@ -69,21 +70,23 @@ def run_dedup(
         For a file or column that is missing, and settings that the files do not allow.
     """
     began = time.monotonic()
-    shards, rows = _shards(paths, config), 0
+    real, rows = sorted({os.path.realpath(path) for path in paths}), 0
     types: tuple[list[str], str] | None = None
-    for shard in shards:
-        schema = _schema(shard.file.path)
-        rows += pq.read_metadata(shard.file.path).num_rows
+    for path in real:
+        check_columns(path, config)
+        schema = _schema(path)
+        rows += pq.read_metadata(path).num_rows
         own = check_keep(
-            schema if "n_bytes" in schema.names else schema.append(N_BYTES), config, shard.file.path
+            schema if "n_bytes" in schema.names else schema.append(N_BYTES), config, path
         )
         if types is not None and own != types[0]:
             raise UserError(
-                f"{shard.file.path} and {types[1]}: what 'keep' orders by is of types "
+                f"{path} and {types[1]}: what 'keep' orders by is of types "
                 f"{', '.join(own)} in the one and {', '.join(types[0])} in the other; cast it, as "
                 "in 'quality::DOUBLE desc'"
             )
-        types = types or (own, shard.file.path)
+        types = types or (own, path)
+    shards = _shards(real)
     old = [load_index(run, run, config) for run in config.against]
     out = os.path.abspath(out)
     storage.make_folder(out)
@@ -94,15 +97,46 @@ def run_dedup(
     return _outcome(out, shards, judged, runner, time.monotonic() - began, limits)
 
 
-def _shards(paths: list[str], config: DedupConfig) -> list[Shard]:
-    real = sorted({os.path.realpath(path) for path in paths})
-    folder = os.path.commonpath([os.path.dirname(path) for path in real])
+def _shards(paths: list[str]) -> list[Shard]:
+    """A shard for each file, and for each piece of a large one."""
+    folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+    sizes = {path: _text_bytes(path) for path in paths}
+    most = max(PIECE_BYTES, sum(map(sum, sizes.values())) // MOST_PIECES)
+    most = 1 << (most - 1).bit_length()  # so that a little more of input cuts nothing anew
     shards = []
-    for path in real:
-        check_columns(path, config)
-        name = os.path.relpath(path, folder).removesuffix(".parquet")
-        shards.append(Shard(name, File(path, storage.fingerprint(path)), trusted=False))
+    for path in paths:
+        file, name = File(path, storage.fingerprint(path)), os.path.relpath(path, folder)
+        pieces = _pieces(path, sizes[path], most)
+        if len(pieces) == 1:
+            shards.append(Shard(name.removesuffix(".parquet"), file, trusted=False))
+            continue
+        for number, piece in enumerate(pieces):
+            # .parquet is added to the name of a shard, so the folder is called like the file
+            shards.append(Shard(f"{name}/{number:05d}", file, trusted=False, piece=piece))
     return shards
+
+
+def _text_bytes(path: str) -> list[int]:
+    """Bytes of the column `text` in each row group, before compression."""
+    metadata, sizes = pq.read_metadata(path), []
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        columns = map(group.column, range(group.num_columns))
+        sizes.append(sum(c.total_uncompressed_size for c in columns if c.path_in_schema == "text"))
+    return sizes
+
+
+def _pieces(path: str, sizes: list[int], most: int) -> list[Piece]:
+    """Neighbouring row groups, as many as hold at most `most` bytes of text; at least one."""
+    metadata = pq.read_metadata(path)
+    pieces, group, row, held, rows = [], 0, 0, 0, 0
+    for number, size in enumerate(sizes):
+        if number > group and held + size > most:
+            pieces.append(Piece(group, number, row, row + rows))
+            group, row, held, rows = number, row + rows, 0, 0
+        held += size
+        rows += metadata.row_group(number).num_rows
+    return [*pieces, Piece(group, len(sizes), row, row + rows)]
 
 
 def _schema(path: str) -> pa.Schema:
@@ -119,6 +153,9 @@ def _outcome(
     limits: Limits,
 ) -> Outcome:
     ledger = Ledger(out)
+    files: dict[str, list[Row]] = {}
+    for shard, row in zip(shards, judged, strict=True):
+        files.setdefault(shard.file.path, []).append(row)
     elected, signed = ledger.rows("elect"), ledger.rows("sign")
     listed = [ledger.file(row.files["rows"]) for row in ledger.rows("list")]
     with session(os.path.join(out, "dedup"), limits.memory) as connection:
@@ -128,11 +165,7 @@ def _outcome(
             FROM (SELECT id FROM {scan(listed, ROW)} GROUP BY id HAVING count(*) > 1)""",
         )
     return Outcome(
-        files={shard.file.path: row for shard, row in zip(shards, judged, strict=True)},
-        attributes={
-            shard.file.path: ledger.file(row.files["attributes"])
-            for shard, row in zip(shards, judged, strict=True)
-        },
+        files=files,
         clusters=int(sum(row.stats["groups"] for row in elected)),
         largest=int(max((row.stats["largest"] for row in elected), default=0)),
         repeated_ids=repeated,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +39,21 @@ BANDS = pa.schema(
 SETS = pa.schema([("node", NODE), ("shingles", pa.list_(pa.uint32()))])
 
 
-def sign_shard(documents_path: str, out: Mapping[str, str], config: DedupConfig) -> dict[str, int]:
+class Piece(NamedTuple):
+    """Row groups of a file, and its rows that they hold: first ones, and those after the last."""
+
+    group: int
+    end_group: int
+    row: int
+    end_row: int
+
+
+def sign_shard(
+    documents_path: str,
+    out: Mapping[str, str],
+    config: DedupConfig,
+    piece: Piece | None = None,
+) -> dict[str, int]:
     """Sign the texts of one documents shard.
 
     Parameters
@@ -51,6 +66,8 @@ def sign_shard(documents_path: str, out: Mapping[str, str], config: DedupConfig)
         ``fuzzy``, for each distinct node: ``bands`` (band, hash, node, level), sorted by band and
         hash within stretches of some megabytes, and ``sets`` (node, shingles). A level is the place
         of the source in ``priority``.
+    piece
+        The part of the file that is the shard; places are counted from its first row.
 
     Returns
     -------
@@ -65,7 +82,7 @@ def sign_shard(documents_path: str, out: Mapping[str, str], config: DedupConfig)
     trusted = ids_name_texts(check_columns(documents_path, config), config)
     stats = {"rows": 0, "documents": 0, "shingles": 0, "bytes": 0}
     with pq.ParquetWriter(out["keys"], KEYS) as keys, _Signatures(out, config) as signatures:
-        for batch in batches(documents_path, config):
+        for batch in batches(documents_path, config, piece):
             texts = normalise(batch["text"], config.exact)
             nodes = id_nodes(batch["id"]) if trusted else content_nodes(texts)
             marks = np.zeros(len(batch), np.uint64)
@@ -90,6 +107,7 @@ def list_rows(
     keys_path: str | None,
     out: Mapping[str, str],
     config: DedupConfig,
+    piece: Piece | None = None,
     memory: str = MEMORY,
 ) -> dict[str, int]:
     """List the rows of one documents shard with what the keep policy makes of them.
@@ -101,6 +119,8 @@ def list_rows(
     out
         ``rows``: node, id, row_id, number, level, rank, sorted. Ranks compare as ``config.keep``
         orders rows. Without a `row_id` the id stands for it; without `n_bytes`, it is counted.
+    piece
+        As for `sign_shard`.
 
     Returns
     -------
@@ -110,17 +130,21 @@ def list_rows(
     names = check_columns(documents_path, config)
     files = scan([documents_path], {}, ["file_row_number"])
     fields = "d.*" if "n_bytes" in names or keys_path is None else "d.*, k.n_bytes"
+    first, mine = 0, "true"
+    if piece:
+        first = piece.row
+        mine = f"d.file_row_number >= {first} AND d.file_row_number < {piece.end_row}"
     source = f"SELECT {fields}, k.node AS _node FROM {files} d JOIN {scan([keys_path or ''], {})} k"
-    source += " ON d.file_row_number = k.number"
+    source += f" ON d.file_row_number - {first} = k.number WHERE {mine}"
     if keys_path is None:
-        source = f"SELECT *, id::UUID AS _node FROM {files}"
+        source = f"SELECT *, id::UUID AS _node FROM {files} d WHERE {mine}"
     row_id = "row_id" if "row_id" in names else "id"
     with session(out["rows"], memory) as connection:
         order = rank(connection, config.keep)
         rows = copy(
             connection,
             f"""SELECT _node AS node, id::VARCHAR AS id, {row_id}::VARCHAR AS row_id,
-                file_row_number AS number, {_level(config)} AS level, {order} AS rank
+                file_row_number - {first} AS number, {_level(config)} AS level, {order} AS rank
             FROM ({source}) ORDER BY ALL""",
             out["rows"],
         )
@@ -177,7 +201,7 @@ def _levels(batch: pa.RecordBatch, config: DedupConfig) -> np.ndarray:
     return np.array([places.get(name, last) for name in batch["source"].to_pylist()], np.int16)
 
 
-def batches(path: str, config: DedupConfig) -> Iterator[pa.RecordBatch]:
+def batches(path: str, config: DedupConfig, piece: Piece | None = None) -> Iterator[pa.RecordBatch]:
     """The texts of a shard in batches of a few megabytes, in order, with id and source.
 
     Raises
@@ -188,12 +212,13 @@ def batches(path: str, config: DedupConfig) -> Iterator[pa.RecordBatch]:
     columns = ["id", "text"]
     if config.scope == "source" or config.priority:
         columns.append("source")
-    seen = 0
+    seen = piece.row if piece else 0
     with (
         storage.open_input(path) as file,
         pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as shard,
     ):
-        for group in range(shard.num_row_groups):
+        span = piece[:2] if piece else (0, shard.num_row_groups)
+        for group in range(*span):
             for batch in shard.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
                 if batch["id"].null_count:
                     row = seen + batch["id"].is_null().index(True).as_py()

@@ -131,7 +131,7 @@ class _Driver:
         except errors.RayTaskError as error:
             if isinstance(error.cause, UserError | DamageError):
                 raise type(error.cause)(str(error.cause)) from None
-            self.failures.append(f"{job.step} {job.shard}: {_last_line(error)}")
+            self.failures.append(f"{job.step} {job.shard}: {_first_line(error.cause)}")
         except errors.LocalRayletDiedError:
             raise RunError(
                 "Ray's node on this machine died; run the same command again to go on"
@@ -196,6 +196,7 @@ def start_ray(settings: Settings):
     return ray
 
 
-def _last_line(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
+    """What an error is and says, without the places that some libraries draw below."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return ": ".join([type(error).__name__, *lines[:1]])

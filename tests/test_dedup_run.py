@@ -107,6 +107,35 @@ def test_a_folder_named_from_where_one_stands(snapshots, tmp_path, monkeypatch):
     assert "nothing to do" in dedup(snapshots / "new", "--out", "runs/here")
 
 
+def test_a_large_file_is_judged_in_pieces_of_row_groups(snapshots, tmp_path, monkeypatch):
+    rows = [
+        row
+        for name in ("old/a", "old/b/c", "new/d")
+        for row in pq.read_table(snapshots / f"{name}.parquet").to_pylist()
+    ]
+    random.Random(1).shuffle(rows)
+    large = tmp_path / "in" / "large.parquet"
+    large.parent.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), large, row_group_size=7)
+    keep = ("--keep", "length(text) desc", "--keep", "id desc")
+    dedup(large, "--out", tmp_path / "whole", *keep)
+    monkeypatch.setattr("pipeline.dedup_run.PIECE_BYTES", 8 << 10)
+    told = dedup(large, "--out", tmp_path / "pieces", *keep)
+    assert "15 of 85 rows go" in told
+    folder = tmp_path / "pieces" / "attributes" / "dedup" / "large.parquet"
+    assert len(list(folder.iterdir())) > 3
+    whole = pq.read_table(tmp_path / "whole" / "attributes" / "dedup" / "large.parquet")
+    assert pq.read_table(folder).to_pylist() == whole.to_pylist()
+    assert not audit(str(tmp_path / "pieces")).problems
+    # the same folder, when the file has become small, and when it has grown again
+    pq.write_table(pa.Table.from_pylist(rows[:9]), large)
+    dedup(large, "--out", tmp_path / "pieces")
+    assert folder.is_file() and pq.read_metadata(folder).num_rows == 9
+    pq.write_table(pa.Table.from_pylist(rows), large, row_group_size=7)
+    dedup(large, "--out", tmp_path / "pieces", *keep)
+    assert pq.read_table(folder).to_pylist() == whole.to_pylist()
+
+
 def test_an_index_of_other_settings_is_refused(snapshots, tmp_path):
     dedup(snapshots / "old", "--out", tmp_path / "old", "--rows", 4)
     with pytest.raises(UserError, match=r"dedup.against'.*'dedup.rows: 4', this run has '8'"):
