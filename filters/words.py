@@ -29,6 +29,7 @@ from filters.chars import (
     ALPHA,
     ASCII,
     CLOSING,
+    DECIMAL,
     MARK,
     SPACE,
     UNSPACED,
@@ -37,6 +38,7 @@ from filters.chars import (
     decode,
     step_back,
 )
+from filters.chunks import FOREIGN, SPACES
 from filters.english import PATTERNS, SLOTS, STARTS, lexicon, rules
 from filters.exceptions import any_joined, find_exception, join_exceptions, put
 from filters.hashing import hash_of, polynomial
@@ -47,8 +49,9 @@ from filters.urlshape import is_url
 
 _SMALL = string.ascii_lowercase.encode()
 _LETTERS = string.ascii_letters.encode()
-scan = scanner(b" \n", _LETTERS, _SMALL, b".", b",:;!?")
-plain = scanner(_LETTERS + string.digits.encode())
+_DIGITS = string.digits.encode()
+scan = scanner(SPACES, FOREIGN, _LETTERS, _SMALL, _DIGITS, b".", b",:;!?")
+plain = scanner(_LETTERS + _DIGITS)
 _NO_LETTER = 1 << 40
 """Set in the classes of a chunk that holds anything but letters."""
 
@@ -111,14 +114,14 @@ def find_words(data, offsets, unspaced, classes, lexicon, poly, starts, ends, co
         ignored = np.int64(-1) if unspaced[k] else ~np.int64(UNSPACED | CLOSING)
         # Masks of the bytes from ``at`` on; what lies behind the text counts as blank.
         at = i - WIDTH
-        blank = letter = marks = np.uint64(0)
+        blank = foreign = letter = digit = marks = np.uint64(0)
         while True:
             off = i - at
             if off >= WIDTH:
                 if i >= stop:
                     break
                 at, off = i, np.int64(0)
-                blank, letter, small, dots, marks = scan(data, i, stop)
+                blank, foreign, letter, small, digit, dots, marks = scan(data, i, stop)
                 blank |= ~below(stop - i)
                 # Marks that always split off if letters stand before them and a blank behind.
                 marks = (marks | dots & small << ONE) & blank >> ONE
@@ -148,19 +151,16 @@ def find_words(data, offsets, unspaced, classes, lexicon, poly, starts, ends, co
                 n += 1
                 i += 1
             else:
-                width = 0
-                seen = np.int64(0)
-                while i < stop:
-                    if data[i] < 0x80:
-                        cls = np.int64(classes[ASCII + data[i]])
-                        width = 1
-                    else:
-                        cp, width = decode(data, i, stop)
-                        cls = class_of(classes, cp)
-                    if cls & SPACE:
-                        break
-                    seen |= cls | (_NO_LETTER if cls & ALPHA == 0 else 0)
-                    i += width
+                past = off + trailing_zeros(blank >> np.uint64(off))
+                if past >= WIDTH and off > 0:
+                    i, at = begin, begin - WIDTH
+                    continue
+                chunk = below(past) & ~below(off)
+                if past < WIDTH and foreign & chunk == 0:
+                    i = at + past
+                    seen = np.int64(_NO_LETTER | (DECIMAL if digit & chunk else 0))
+                else:
+                    i, seen = end_of_chunk(data, i, stop, classes)
                 if i > begin:
                     if n + (i - begin) > capacity:
                         return -1
@@ -169,13 +169,31 @@ def find_words(data, offsets, unspaced, classes, lexicon, poly, starts, ends, co
                         n = put(data, begin, i, lexicon, poly, starts, ends, n)
                     else:
                         n = cut_chunk(data, begin, i, seen, classes, lexicon, poly, starts, ends, n)
-                if i < stop:
-                    i += width
+                else:
+                    i += decode(data, i, stop)[1]
             # Two words would be the whole chunk, which has been looked up.
             if n - before > 2 and not pending[k]:
                 pending[k] = any_joined(data, lexicon, poly, starts, ends, before, n)
         counts[k] = n - first
     return n
+
+
+@inner
+def end_of_chunk(data, i, stop, classes):
+    """Where a chunk ends, and the classes of its characters from i on."""
+    seen = np.int64(0)
+    while i < stop:
+        if data[i] < 0x80:
+            cls = np.int64(classes[ASCII + data[i]])
+            width = 1
+        else:
+            cp, width = decode(data, i, stop)
+            cls = class_of(classes, cp)
+        if cls & SPACE:
+            break
+        seen |= cls | (_NO_LETTER if cls & ALPHA == 0 else 0)
+        i += width
+    return i, seen
 
 
 @inner
