@@ -1,4 +1,4 @@
-"""Stop words of 50 languages: a dozen or so of the commonest function words of each.
+"""Stop words of 53 languages: a dozen or so of the commonest function words of each.
 
 Chosen among the lists of spaCy 3.8 (MIT), and articles, pronouns, prepositions and conjunctions
 that these lack. Languages are named as fastText's lid.176 names them (ISO 639-1). English has the
@@ -44,11 +44,13 @@ STOP_WORDS: dict[str, tuple[str, ...]] = {
         "is": "og að í er á sem til við um ekki en var það",
         "it": "di e il la che in a per un una è del non con si da i della le",
         "ja": "の に は を た が で て と し れ さ も な",
+        "ka": "და რომ არ არის ეს იყო რა თუ მაგრამ ან როგორც",
         "ko": "이 그 저 및 등 수 것 는 은 를 을 의 에 가 하는 있는 있다 한",
         "lt": "ir kad yra su į iš tai ne bet o kaip po per",
         "lv": "un ir ar no par ka uz kas bet kā arī pēc",
         "mk": "и на во се од да за со е не што",
         "mr": "आणि आहे या हे ते व की हा आहेत तर",
+        "ms": "dan yang di dengan untuk dari pada ini itu dalam tidak akan adalah juga",
         "nl": "de van het een en in is dat op te zijn met voor niet die aan",
         "no": "og i det er på en som til å for av med at de ikke",
         "pl": "i w na z się do nie to że jest o jak od za po",
@@ -60,6 +62,7 @@ STOP_WORDS: dict[str, tuple[str, ...]] = {
         "sq": "e të dhe në për me një nga që është si më",
         "sr": "и је у се на да за су од са као који не",
         "sv": "och i att det en som på är av för med till den inte om",
+        "sw": "ya na wa kwa ni katika la za cha vya hii kama lakini",
         "ta": "ஒரு என்று மற்றும் இந்த இது அந்த என",
         "te": "ఈ ఆ మరియు కూడా ఒక అని",
         "tr": "ve bir bu da de için ile çok daha o ne ama gibi olarak",
