@@ -50,6 +50,20 @@ _CJK = re.compile(
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 
+# Letters of formulas (Unicode's mathematical italics): the slant is the font's, as in any other.
+_ITALICS = {
+    code: unicodedata.normalize("NFKC", chr(code))
+    for block in (range(0x1D434, 0x1D49C), range(0x1D608, 0x1D670), range(0x1D6E2, 0x1D756))
+    for code in block
+} | {0x210E: "h"}
+_TAG = re.compile("</?su[bp]>")
+
+
+def without_tags(text: str) -> str:
+    """`text` with <sup> and <sub> gone."""
+    return _TAG.sub("", text) if "<" in text else text
+
+
 def clean(text: str) -> str:
     """`text` with ligatures opened, accents composed, symbol bullets mapped and every character
     removed that is no text (controls, noncharacters, lone surrogates, private use)."""
@@ -58,7 +72,7 @@ def clean(text: str) -> str:
     text = _COMPATIBILITY.sub(lambda m: unicodedata.normalize("NFKC", m.group()), text)
     text = _SPACES.sub(" ", text)
     text = _PRIVATE.sub("", text.translate(BULLETS))
-    text = _ACCENTED.sub(_compose, text)
+    text = _ACCENTED.sub(_compose, text.translate(_ITALICS))
     return _NEVER.sub("", text)
 
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from ocr.characters import without_tags
 from ocr.furniture import remove_furniture
 from ocr.layout import Layout, Row
 from ocr.paragraphs import (
@@ -65,7 +66,7 @@ def assemble(
         blocks = _flow_order(blocks, body)
     text, starts = _write(blocks, words, len(pages), page_separator)
     first = next((b.text for b in blocks if b.level == 1 and b.page == 0), None)
-    return Assembled(text, starts, first)
+    return Assembled(text, starts, first and without_tags(first))
 
 
 def _blocks(layout: Layout, number: int) -> list[Block]:

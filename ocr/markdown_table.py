@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ocr.characters import has_rtl
+from ocr.characters import has_rtl, without_tags
 from ocr.layout import Line, rows_of
 from ocr.paragraphs import join_lines
 
@@ -42,6 +42,7 @@ def _escaped(text: str) -> str:
 
 
 def is_number(text: str) -> bool:
+    text = without_tags(text)
     return bool(text) and sum(map(str.isdigit, text)) >= 0.5 * len(text.replace(" ", ""))
 
 

@@ -32,6 +32,7 @@ class Word:
     writing direction (4 = vertical writing, top to bottom); glue: how it follows the word before
     (" " a space was there, "\\n" PDFium began a new line, "" nothing between).
     hyphen: PDFium saw a line-end hyphen behind it and took it away.
+    base: a point of its baseline, x and y as displayed.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Word:
     turn: int
     glue: str
     hyphen: bool
+    base: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,9 @@ _RTL_RUN = re.compile(  # letters and marks; punctuation may stand at either end
 _GRAPHEME = re.compile("(?s).[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]*")
 _MAP_SAMPLES = 256
 _GONE = "\ufdd0"  # a place in the character list that is no character any more
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # PDFium counts in UTF-16
+_SCRIPTED = re.compile("[^\\W\\d_][\\d*†‡§∗⁎]|[.,;:!?)\\]”’\"'][\\d*†‡§∗]|^[\\d*†‡§∗]+[^\\W\\d_]")
+_SHORT_WORD = 4  # letters: longer ones with letters alone hold no index
 _MAX_ACCENTS = 2000  # a page
 _ACCENT_REACH = 48  # characters between a letter and the accent drawn over it
 
@@ -109,6 +114,7 @@ def _scan_text(text_page, frame: Frame, drawn: Drawn, max_chars: int) -> PageSca
     code_of = raw.FPDFText_GetUnicode
     codes = [code_of(text_page, i) for i in range(count)]
     text = "".join([chr(code) if code < 0x110000 else "\ufffd" for code in codes])
+    text = _PAIR.sub(_joined_pair, text)
     styles = _Styles(text_page, frame)
     if SPACING_ACCENTS.search(text):
         text = _mend_accents(text, styles, text_page)
@@ -142,19 +148,40 @@ def _words(text: str, styles: _Styles, text_page) -> Iterator[tuple[Word, _Style
         elif piece.isspace():
             glue = " " if piece.strip("\r\n") else "\n"
         else:
-            if held:
-                yield held
-            style = styles.at((first + last) // 2)  # a word may begin with a raised note mark
-            box = _word_box(styles, first, last, style.turn)
-            upright = box[3] - box[1] > 2 * (box[2] - box[0]) and last - first > 2
-            turn = 4 if upright and style.turn == 0 else style.turn
-            letters = text[first : last + 1]
-            if not letters.isascii():
-                letters = _mend_right_to_left(letters, first, styles)
-            held = Word(letters, *box, style.size, style.bold, turn, glue, False), style
-            glue = ""
+            for begin, end in _parts(text, first, last, styles):
+                if held:
+                    yield held
+                style = styles.at((begin + end) // 2)
+                box = _word_box(styles, begin, end, style.turn)
+                upright = box[3] - box[1] > 2 * (box[2] - box[0]) and end - begin > 2
+                turn = 4 if upright and style.turn == 0 else style.turn
+                letters = text[begin : end + 1]
+                if not letters.isascii():
+                    letters = _mend_right_to_left(letters, begin, styles)
+                word = Word(letters, *box, style.size, style.bold, turn, glue, False, style.base)
+                held = word, style
+                glue = ""
     if held:
         yield held
+
+
+def _joined_pair(match: re.Match[str]) -> str:
+    high, low = match.group()
+    return chr(0x10000 + (ord(high) - 0xD800) * 0x400 + ord(low) - 0xDC00) + _GONE
+
+
+def _parts(text: str, first: int, last: int, styles: _Styles) -> list[tuple[int, int]]:
+    """A word in the pieces that are set in one size: an index or a note mark is one of its own."""
+    word = text[first : last + 1]
+    if last == first or (last - first >= _SHORT_WORD and not _SCRIPTED.search(word)):
+        return [(first, last)]
+    parts, begin, size = [], first, styles.at(first).size
+    for i in range(first + 1, last + 1):
+        own = styles.at(i).size
+        if abs(own - size) > 0.1 * max(own, size) and text[i] != _GONE:
+            parts.append((begin, i - 1))
+            begin, size = i, own
+    return [*parts, (begin, last)]
 
 
 def _word_box(styles: _Styles, first: int, last: int, turn: int):
@@ -209,6 +236,7 @@ class _Style:
     turn: int
     visible: bool
     white: bool
+    base: tuple[float, float]
 
 
 class _Styles:
@@ -253,6 +281,7 @@ class _Styles:
             turn=round(angle / 90) % 4,
             visible=mode not in drawn_modes and not clear,
             white=white and mode == raw.FPDF_TEXTRENDERMODE_FILL,
+            base=self.frame.box(m.e, m.f, m.e, m.f)[:2],
         )
 
     def _font(self, i: int) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from ocr.characters import SOFT_HYPHEN, is_cjk
+from ocr.characters import SOFT_HYPHEN, is_cjk, without_tags
 from ocr.layout import Row
 
 _WIDE_LEADING = 1.35  # of the region's usual line distance
@@ -20,6 +20,7 @@ LABEL = re.compile(
     r"|\d+(?:\.\d+)+(?:-\d+)?|§+ ?\d+)$"
 )
 _SENTENCE_END = re.compile(r"[.!?:;。！？：；؟۔][\"'”’»)\]]*$")
+_NOTE_MARK = re.compile(r"<sup>[\d,*†‡§∗ ]*</sup>$")
 _HYPHEN_END = re.compile(r"[^\W\d_][-‐\u00ad]$")
 
 
@@ -133,7 +134,7 @@ def _block(rows: list[Row], page: int, tabular: bool) -> Block:
 
 def ends_sentence(text: str) -> bool:
     """Does it end with a full stop or the like, closing quotes and brackets aside?"""
-    return bool(_SENTENCE_END.search(text[-8:]))
+    return bool(_SENTENCE_END.search(without_tags(_NOTE_MARK.sub("", text[-40:]))[-8:]))
 
 
 def join_lines(above: str, below: str) -> str:

@@ -18,6 +18,9 @@ _NEW_LINE_GAP = 0.6  # the same where PDFium itself began a new line
 _RTL_GAP = 8.0  # right-to-left lines: words of a left-to-right run come in the other order
 _SPACE = 0.15  # gap from which two pieces on a line are two words
 _MANY = 300  # words on a line: no line of print, and no holes are looked for
+_INDEX_SIZE = 0.85  # of the line's font size
+_RAISED, _LOWERED = 0.15, 0.06  # of the font size: from baseline to baseline
+_LONGEST_INDEX = 15  # characters
 _LINES_BACK = 3  # a superscript or accent interrupts a line; it goes on behind it
 
 
@@ -81,7 +84,8 @@ def _lines(
             continue
         box = (word.x0, word.y0, word.x1, word.y1)
         x0, y0, x1, y1 = _upright(box, turn, width, height)
-        piece = _Piece(number, text, x0, y0, x1, y1, word.size or y1 - y0, word.bold, word.glue)
+        size, base = word.size or y1 - y0, _upright(word.base * 2, turn, width, height)[1]
+        piece = _Piece(number, text, x0, y0, x1, y1, size, word.bold, word.glue, base)
         for run in reversed(runs[-_LINES_BACK:]):
             if run.takes(piece) and not (upright and run.parted(piece, upright)):
                 run.add(piece)
@@ -114,6 +118,19 @@ class _Piece:
     size: float
     bold: bool
     glue: str
+    base: float
+
+
+def _script(piece: _Piece, main: _Piece) -> str:
+    """Is the piece an index or a note mark: smaller, and raised ("sup") or lowered ("sub")?"""
+    if piece.size > _INDEX_SIZE * main.size or len(piece.text) > _LONGEST_INDEX:
+        return ""
+    raised = main.base - piece.base
+    if abs(raised) > main.size:  # of a text that is no line's own
+        return ""
+    if raised > _RAISED * main.size:
+        return "sup"
+    return "sub" if raised < -_LOWERED * main.size else ""
 
 
 class _Run:
@@ -133,6 +150,8 @@ class _Run:
         overlap = (main.y1 if main.y1 < y1 else y1) - (main.y0 if main.y0 > y0 else y0)
         if overlap < 0.4 * (own if own < high else high):
             return False
+        if not piece.glue and piece.number == self.pieces[-1].number + 1:
+            return True  # of one word
         em = max(main.size, piece.size)
         limit = _NEW_LINE_GAP if piece.glue == "\n" else _WIDE_GAP
         if piece.glue != "\n" and (self.rtl or has_rtl(piece.text)):
@@ -159,13 +178,19 @@ class _Run:
 
     def line(self) -> Line:
         pieces = self.pieces if self.rtl else sorted(self.pieces, key=lambda p: (p.x0, p.number))
-        text, breaks = pieces[0].text, []
-        for left, right in pairwise(pieces):
-            if self._spaced(left, right):
-                breaks.append((len(text), left.x1, right.x0))
+        main, text, breaks, tag = self.main, "", [], ""
+        for left, piece in zip([None, *pieces], pieces, strict=False):
+            spaced = left is not None and self._spaced(left, piece)
+            script = _script(piece, main) if piece is not main else ""
+            if tag and script != tag:
+                text += f"</{tag}>"
+            if spaced:
+                breaks.append((len(text), left.x1, piece.x0))
                 text += " "
-            text += right.text
-        main = self.main
+            if script and script != tag:
+                text += f"<{script}>"
+            text, tag = text + piece.text, script
+        text += f"</{tag}>" if tag else ""
         bold = all(piece.bold for piece in pieces)
         line = Line(text, self.x0, main.y0, self.x1, main.y1, main.size, bold)
         line.breaks = [] if self.rtl else breaks

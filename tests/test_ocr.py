@@ -182,10 +182,27 @@ def test_doubled_glyphs_and_separate_accents():
     assert "Café du Nord" in text
 
 
+def test_indices_and_note_marks_are_tagged():
+    page = (
+        Page().text(72, 120, "Water is H").text(118.7, 122, "2", 6).text(122.1, 120, "O and E = mc")
+    )
+    page.text(183.6, 116, "2", 6).text(190, 120, "holds, as Smith wrote.").text(
+        288.5, 116, "3,4", 6
+    )
+    page.text(72, 132, "Small capitals", 7).text(122, 132, "stand on the line, as do others.")
+    text = read(page).text
+    assert "H<sub>2</sub>O and E = mc<sup>2</sup> holds, as Smith wrote.<sup>3,4</sup>" in text
+    assert "Small capitals stand" in text
+
+
+def test_letters_of_formulas_beyond_the_basic_plane_are_read():
+    assert clean("\U0001d465 = \U0001d6fc in \U0001d53c") == "x = α in 𝔼"
+
+
 def test_superscripts_stay_on_their_line_and_drop_caps_with_their_word():
     page = Page().text(72, 120, "The area is measured in m").text(186, 116, "2", 6)
     page.text(191, 120, "and not in acres, as one might have thought at first.")
-    assert "measured in m2 and not" in read(page).text
+    assert "measured in m<sup>2</sup> and not" in read(page).text
 
 
 # --- what cannot be read -------------------------------------------------------------------
