@@ -16,6 +16,11 @@ from catalogs.ledger import Ledger, Row
 PLAN = "plan.json"
 CUTTING = {"boilerplate": "boilerplate", "repeats": "cuts"}
 """Steps that cut texts, and the kind of file that says what."""
+_PARTS = {
+    **{"dedup": "duplicates", "quality": "quality", "license": "consent", "consent": "consent"},
+    **{"boilerplate": "cut", "repeats": "cut"},
+}
+"""Totals that the rejected of WRITE go to, by stage."""
 
 
 @dataclass
@@ -122,6 +127,10 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
         reasons = _tally(ledger.file(row.files["attributes"]), ["quality_reason"])
         rejected = {f"quality:{key}": n for key, n in reasons.items() if key != "None"}
         kept = _tally(ledger.file(row.files["attributes"]), ["kept"]).get("True", 0)
+    elif row.step == "consent":
+        reasons = _tally(ledger.file(row.files["consent"]), ["consent_reason"])
+        kept = reasons.pop("None", 0)
+        rejected = reasons
     elif row.step in CUTTING:
         # the later of these steps passes on what the earlier found
         reasons = _tally(ledger.file(row.files[CUTTING[row.step]]), ["cut_reason"])
@@ -131,7 +140,8 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
         kept = _rows(ledger.file(row.files["corpus"]))
         result.totals["corpus"] += kept
         for key, count in rejected.items():
-            result.totals["duplicates" if key.startswith("dedup:") else "cut"] += count
+            stage = key.split(":", 1)[0]
+            result.totals[_PARTS[stage]] += count
     told = (row.kept, row.rejected, row.quarantined)
     if (kept, rejected, quarantined) != told:
         result.problems.append(
@@ -145,12 +155,13 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
 
 def _audit_totals(result: Audit) -> None:
     total = result.totals
-    if total["documents"] != total["corpus"] + total["duplicates"] + total["cut"]:
+    later = ("corpus", *dict.fromkeys(_PARTS.values()))
+    if total["documents"] != sum(total[part] for part in later):
         result.problems.append(
-            f"whole run: {total['documents']} documents, but corpus + duplicates + cut = "
-            f"{total['corpus']} + {total['duplicates']} + {total['cut']}"
+            f"whole run: {total['documents']} documents, but {' + '.join(later)} = "
+            + " + ".join(str(total[part]) for part in later)
         )
-    parts = ("corpus", "duplicates", "cut", "rejected", "quarantined")
+    parts = (*later, "rejected", "quarantined")
     if total["read"] != sum(total[part] for part in parts):
         result.problems.append(
             f"whole run: read {total['read']}, but "

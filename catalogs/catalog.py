@@ -61,7 +61,8 @@ FUNNEL = {
     "rank": (pa.int32(), "order of the stages along the way of a record"),
     "stage": (
         pa.string(),
-        "read, url, extract, language, filter, dedup, quality, boilerplate, repeats; "
+        "read, url, extract, language, filter, dedup, quality, license, consent, boilerplate, "
+        "repeats; "
         "quarantine; corpus",
     ),
     "outcome": (pa.string(), "read, rejected, quarantined or kept"),
@@ -94,8 +95,10 @@ VIEW_DOCS = {
 }
 STAGES = (
     *("read", "url", "extract", "language", "filter"),
-    *("dedup", "quality", "boilerplate", "repeats"),
+    *("dedup", "quality", "license", "consent", "boilerplate", "repeats"),
 )
+OPTIONAL_STAGES = ("quality", "license", "consent", "repeats")
+"""Stages that are not part of every run."""
 DEDUP = {
     "dup_cluster": "smallest id of the cluster of near copies, null if the document stands alone",
     "dup_count": "rows in the cluster, exact copies and this row included",
@@ -112,19 +115,23 @@ QUALITY = {
     "quality_bucket": "part of the corpus by quality, as the recipe asks, 0 is the worst",
     "quality_reason": "model:verdict of the quality rule that rejects it, else null",
 }
+LICENSE = (
+    *("license", "license_scope", "license_class", "license_confidence"),
+    "license_evidence",
+)
 BOILERPLATE = {
     "cut_spans": "bytes of the text that repeat across pages of its host, cut from corpus/",
     "cut_reason": "stage:reason where too little is left without them, else null",
 }
 
-
+CONSENT = {"consent_reason": "stage:reason where the recipe's licence or consent rules reject it"}
 FATE = (
     "CASE WHEN coalesce(kept, true) THEN 'kept' WHEN dup_reason IS NOT NULL "
     "THEN 'dedup:' || dup_reason WHEN quality_reason IS NOT NULL "
-    "THEN 'quality:' || quality_reason ELSE cut_reason END"
+    "THEN 'quality:' || quality_reason ELSE coalesce(consent_reason, cut_reason) END"
 )
 """What became of a row of the view ``documents``, as SQL."""
-LATER = "('dedup', 'quality', 'boilerplate', 'repeats')"
+LATER = "('dedup', 'quality', 'license', 'consent', 'boilerplate', 'repeats')"
 """Stages whose rejected rows stand in the view ``documents`` as well, as SQL."""
 
 
@@ -211,7 +218,7 @@ def columns(root: str) -> list[Column]:
         for kind, view in _FILE_VIEWS.items():
             if kind in row.files and view not in described:
                 described[view] = _file_docs(ledger.file(row.files[kind]))
-    described.get("documents", {}).update({**DEDUP, **QUALITY, **BOILERPLATE})
+    described.get("documents", {}).update({**DEDUP, **QUALITY, **CONSENT, **BOILERPLATE})
     with open_catalog(root) as connection:
         found = []
         for view in VIEW_DOCS:
@@ -293,7 +300,7 @@ def _define(
 
 
 def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row]) -> None:
-    paths = {kind: [] for kind in (*_FILE_VIEWS, "attributes", "boilerplate", "cuts")}
+    paths = {kind: [] for kind in (*_FILE_VIEWS, "attributes", "boilerplate", "cuts", "consent")}
     for row in rows:
         for kind in paths.keys() & row.files.keys():
             paths[kind].append(ledger.file(row.files[kind]))
@@ -322,20 +329,27 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
         else 'SELECT null::VARCHAR AS row_id, null::STRUCT("start" INTEGER, "end" INTEGER, '
         "reason VARCHAR)[] AS cut_spans, null::VARCHAR AS cut_reason WHERE false"
     )
-    connection.execute(
-        "CREATE VIEW documents AS SELECT d.*, a.* EXCLUDE (row_id) "
-        "REPLACE (kept AND c.cut_reason IS NULL AS kept), c.* EXCLUDE (row_id) "
-        f"FROM {_scan(paths['documents'])} d LEFT JOIN ({attributes}) a USING (row_id) "
-        f"LEFT JOIN ({cuts}) c USING (row_id)"
+    final, consent = (
+        "",
+        "SELECT null::VARCHAR AS row_id, null::VARCHAR AS consent_reason WHERE false",
     )
-    later = ", ".join((*DEDUP, *QUALITY, *BOILERPLATE))
+    if paths["consent"]:  # all shards have such a file, or none
+        columns = (*LICENSE, "opt_out", "opt_out_evidence")
+        final = f" REPLACE ({', '.join(f't.{name} AS {name}' for name in columns)})"
+        consent = f"SELECT * FROM {_scan(paths['consent'])}"
+    connection.execute(
+        f"CREATE VIEW documents AS SELECT d.*{final}, a.* EXCLUDE (row_id) "
+        "REPLACE (kept AND t.consent_reason IS NULL AND c.cut_reason IS NULL AS kept), "
+        "t.consent_reason, c.* EXCLUDE (row_id) "
+        f"FROM {_scan(paths['documents'])} d LEFT JOIN ({attributes}) a USING (row_id) "
+        f"LEFT JOIN ({consent}) t USING (row_id) LEFT JOIN ({cuts}) c USING (row_id)"
+    )
+    later = ", ".join((*DEDUP, *QUALITY, *CONSENT, *BOILERPLATE))
     connection.execute(
         f"CREATE VIEW rejected AS SELECT * FROM {_scan(paths['rejected'])} UNION ALL BY NAME "
-        "SELECT CASE WHEN dup_reason IS NOT NULL THEN 'dedup' WHEN quality_reason IS NOT NULL "
-        "THEN 'quality' ELSE split_part(cut_reason, ':', 1) END AS stage, "
-        "coalesce(dup_reason, quality_reason, split_part(cut_reason, ':', -1)) AS reason, "
-        f"* EXCLUDE ({later}) "
-        "FROM documents WHERE NOT kept"
+        f"SELECT split_part({FATE}, ':', 1) AS stage, "
+        f"substr({FATE}, instr({FATE}, ':') + 1) AS reason, "
+        f"* EXCLUDE ({later}) FROM documents WHERE NOT kept"
     )
     connection.execute(f"CREATE VIEW quarantine AS SELECT * FROM {_scan(paths['quarantine'])}")
     corpus = f"* FROM {_scan(paths['corpus'])}"

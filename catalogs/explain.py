@@ -14,14 +14,14 @@ ORIGIN = (
 TAGS = (
     *("id", "row_id", "title", "author", "date", "language", "language_score", "license"),
     *("license_scope", "license_class", "license_confidence", "license_evidence"),
-    *("opt_out", "url_block", "n_pages", "pages"),
+    *("opt_out", "opt_out_evidence", "url_block", "n_pages", "pages"),
 )
 MATCH = "row_id = $1 OR uri = $1 OR container = $1"
 MATCH_END = "ends_with(uri, '/' || $1)"
 NOT_SCORES = {
     *("text", "stage", "reason", "error", "detail", "kept", "dup_cluster", "dup_count"),
     *("dup_kept_id", "dup_kept_row", "dup_kept_run", "dup_jaccard", "dup_reason"),
-    *("cut_spans", "cut_reason", "quality_reason"),
+    *("cut_spans", "cut_reason", "quality_reason", "consent_reason"),
 }
 
 
@@ -90,7 +90,7 @@ def _document_outcome(row: dict[str, Any]) -> str:
     if row["dup_reason"] is None and row["quality_reason"] is not None:
         return f"rejected at quality: {row['quality_reason']}"
     if row["dup_reason"] is None:
-        stage, _, reason = row["cut_reason"].partition(":")
+        stage, _, reason = (row["consent_reason"] or row["cut_reason"]).partition(":")
         return f"rejected at {stage}: {reason}"
     near = f", Jaccard {row['dup_jaccard']:.2f}" if row["dup_jaccard"] else ""
     run = f" in the earlier run {row['dup_kept_run']}" if row["dup_kept_run"] else ""

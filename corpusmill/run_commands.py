@@ -58,7 +58,7 @@ def run(
 
 def show_funnel(root: str) -> None:
     """Print how many records went where: per source, and per reason."""
-    from catalogs.catalog import STAGES, funnel_rows, source_rows
+    from catalogs.catalog import OPTIONAL_STAGES, STAGES, funnel_rows, source_rows
     from catalogs.ledger import Ledger
 
     rows = Ledger(root).rows()
@@ -73,9 +73,8 @@ def show_funnel(root: str) -> None:
         if line["reason"]:
             reason = line["rank"], line["stage"], line["reason"]
             reasons[reason] = reasons.get(reason, 0) + line["records"]
-    # quality rules and the search for repeats are not part of every run
-    found = {stage for _, stage in cells}
-    stages = [s for s in STAGES if s in found or s not in ("quality", "repeats")]
+    present = {stage for _, stage in cells}
+    stages = [s for s in STAGES if s not in OPTIONAL_STAGES or s in present]
     columns = ["records", *stages, "quarantine", "corpus"]
     body = [[name, *(cells.get((name, c)) for c in columns)] for name in sources]
     body.append(["all", *(sum(row[at] or 0 for row in body) for at in range(1, len(columns) + 1))])
@@ -145,13 +144,13 @@ def audit(root: Run) -> None:
         f"{result.shards} shards, {result.files} files, {size(result.bytes)} verified",
         soft_wrap=True,
     )
-    output.print(
-        f"read {total['read']:,} = corpus {total['corpus']:,} + duplicates "
-        f"{total['duplicates']:,} + cut too short {total['cut']:,} + rejected "
-        f"{total['rejected']:,} + quarantined "
-        f"{total['quarantined']:,}",
-        soft_wrap=True,
-    )
+    parts = {
+        **{"corpus": "corpus", "duplicates": "duplicates", "quality": "below quality"},
+        **{"consent": "without licence or consent", "cut": "cut too short"},
+        **{"rejected": "rejected", "quarantined": "quarantined"},
+    }
+    terms = " + ".join(f"{told} {total[part]:,}" for part, told in parts.items())
+    output.print(f"read {total['read']:,} = {terms}", soft_wrap=True)
     for problem in result.problems:
         errors.print(f"[red]damaged:[/red] {problem}", soft_wrap=True)
     if result.problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from resiliparse.parse.html import HTMLTree
 
@@ -11,9 +11,16 @@ from filters.dom import HtmlPage, select
 
 NOAI = ("noai", "noimageai", "noml")
 """Community directives against training, in robots fields (DeviantArt 2022 and followers)."""
-SIGNALS = (*NOAI, "tdm-reservation", "content-usage", "rsl", "noindex")
+PAGE_SIGNALS = (*NOAI, "tdm-reservation", "content-usage", "rsl", "noindex")
 """All signals that :func:`opt_outs` tells, in its order. ``noindex`` is about search engines, no
 opt-out of training: it is told so that a recipe can decide."""
+HOST_SIGNALS = (
+    *("robots-ai", "robots-all", "robots-unreachable", "robots-error", "ai-txt", "ai-txt-error"),
+    *("tdm-error", "unknown"),
+)
+"""Signals of the files of a host, see `filters.host_consent`."""
+SIGNALS = (*PAGE_SIGNALS, *HOST_SIGNALS)
+TDM_FIELD = "tdm-reservation"
 
 _META = re.compile(rb"<meta(?>[^>\"']++|\"[^\"]*+\"?|'[^']*+'?)*+")
 """A meta element up to its end, of a page in lower case; never tries a byte twice."""
@@ -21,6 +28,7 @@ _HINT = re.compile(rb"no(?:ai|imageai|ml|index|ne)\b|tdm-reservation")
 _ROBOTS = re.compile(r"robots|bot|crawler|spider|slurp", re.IGNORECASE)
 _VALUED = re.compile(r"unavailable_after|max-")
 """Directives that have a value after a colon, so that the colon ends no agent's name."""
+_EVIDENCE = 300
 _REFUSED_USE = re.compile(r"(?:train-ai|ai|bots|train-genai|genai)\s*=\s*n\b", re.IGNORECASE)
 
 
@@ -39,41 +47,58 @@ def opt_outs(
     ``headers`` are the HTTP fields (names in any case; several fields of a name joined by
     commas). Never raises for broken HTML.
     """
-    found: set[str] = set()
-    for name, value in (headers or {}).items():
-        name = name.lower()
+    return [signal for signal in PAGE_SIGNALS if signal in opt_out_marks(page, headers)]
+
+
+def opt_out_marks(
+    page: str | bytes | HtmlPage | HTMLTree, headers: Mapping[str, str] | None = None
+) -> dict[str, list[str]]:
+    """What :func:`opt_outs` tells, each signal with its evidence, such as ``meta robots: noai``.
+
+    The key ``""`` holds statements that reserve nothing: ``tdm-reservation: 0``.
+    """
+    found: dict[str, list[str]] = {}
+    for signal, evidence in _marks(page, headers or {}):
+        if evidence not in (told := found.setdefault(signal, [])):
+            told.append(evidence[:_EVIDENCE])
+    return found
+
+
+def _marks(
+    page: str | bytes | HtmlPage | HTMLTree, headers: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    for name, value in headers.items():
+        name, said = name.lower(), f"HTTP {name}: {value.strip()}"
         if name == "x-robots-tag":
-            found |= _directives(value)
-        elif name == "tdm-reservation" and value.strip() != "0":
-            found.add("tdm-reservation")
+            yield from ((signal, said) for signal in sorted(_directives(value)))
+        elif name == TDM_FIELD:
+            yield ("" if value.strip() == "0" else TDM_FIELD), said
         elif name == "content-usage" and _REFUSED_USE.search(value):
-            found.add("content-usage")
+            yield "content-usage", said
         elif name == "link" and "rsl+xml" in value.lower():
-            found.add("rsl")
+            yield "rsl", said
     if isinstance(page, HTMLTree):
-        found |= _page_signals(page)
-    else:
-        page = page if isinstance(page, HtmlPage) else HtmlPage(page)
-        if b"rsl+xml" in page.lower or any(map(_HINT.search, _META.findall(page.lower))):
-            found |= _page_signals(page.tree)
-    return [signal for signal in SIGNALS if signal in found]
+        yield from _page_marks(page)
+        return
+    page = page if isinstance(page, HtmlPage) else HtmlPage(page)
+    if b"rsl+xml" in page.lower or any(map(_HINT.search, _META.findall(page.lower))):
+        yield from _page_marks(page.tree)
 
 
-def _page_signals(tree: HTMLTree) -> set[str]:
-    found: set[str] = set()
+def _page_marks(tree: HTMLTree) -> Iterator[tuple[str, str]]:
     for node in select(tree.document, "meta[name][content]"):
         name = (node.getattr("name") or "").strip().lower()
         content = node.getattr("content") or ""
-        if name == "tdm-reservation":
-            if content.strip() != "0":
-                found.add("tdm-reservation")
+        said = f"meta {name}: {content.strip()}"
+        if name == TDM_FIELD:
+            yield ("" if content.strip() == "0" else TDM_FIELD), said
         elif _ROBOTS.search(name):
             directives = _directives(content)
             # What one named crawler may index says nothing about the others.
-            found |= directives if name == "robots" else directives - {"noindex"}
-    if select(tree.document, 'link[rel~="license" i][type*="rsl+xml" i]'):
-        found.add("rsl")
-    return found
+            found = directives if name == "robots" else directives - {"noindex"}
+            yield from ((signal, said) for signal in sorted(found))
+    for node in select(tree.document, 'link[rel~="license" i][type*="rsl+xml" i]'):
+        yield "rsl", f"link license: {node.getattr('href') or ''}"
 
 
 def _directives(value: str) -> set[str]:

@@ -12,6 +12,8 @@ LICENSE = (
     *("license", "license_scope", "license_class", "license_confidence"),
     "license_evidence",
 )
+COMPLIANCE = (*LICENSE, "opt_out", "opt_out_evidence")
+"""Columns that the step CONSENT has the last word on."""
 _RECORD, _SOURCE = 0.95, 0.9
 """Confidence in what the record of an input, and the recipe for a source, declares."""
 _CONTRADICTED = 0.5

@@ -83,6 +83,7 @@ PARSED = [
         "where the licence stands and what stands there, and what contradicts it",
     ),
     field("opt_out", pa.list_(pa.string()), "signals against use for training, such as noai"),
+    field("opt_out_evidence", pa.list_(pa.string()), "where these signals stand and what is said"),
     field("n_pages", pa.int32(), "pages of a PDF, else null"),
     field(
         "pages",

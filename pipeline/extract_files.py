@@ -28,7 +28,7 @@ from pipeline.records import Record
 FIELDS = (
     *("uri", "file", "offset", "http_status", "fetched_at", "media_type"),
     *("text", "engine", "title", "author", "date", "site_name", "canonical_url", "html_lang"),
-    *("charset", "charset_from", *LICENSE, "opt_out"),
+    *("charset", "charset_from", *LICENSE, "opt_out", "opt_out_evidence"),
     *("reason", "detail"),
 )
 """Keys of a line, always all of them: `reason` and `detail` where there is no text."""

@@ -20,6 +20,7 @@ from pipeline.compliance import declared, merged
 from pipeline.documents import DOCUMENTS, QUARANTINE, REJECTED, row_id, to_table
 from pipeline.jobs import Job, Work, at_work
 from pipeline.journal import Journal
+from pipeline.notices import notice_of, write_notices
 from pipeline.parse import HTML_TYPES, PDF_TYPE
 from pipeline.plugins import load_plugin
 from pipeline.reading import Reading
@@ -128,6 +129,7 @@ class Mill:
         self.quarantined: Counter[str] = Counter()
         self.stats: Counter[str] = Counter()
         self.hosts: Counter[str] = Counter()
+        self.notices: list[dict[str, Any]] = []
         self.watch = Stopwatch()
         buffer = arguments["limits"]["buffer_mb"] << 20
         compression = compression_options("zstd", 3)
@@ -152,6 +154,9 @@ class Mill:
         with self.watch.stage("write"):
             for shard in (self.documents, self.rejects, self.quarantine):
                 shard.close()
+            if self.notices:
+                path = f"notices/{self.work.job.shard}.parquet"
+                write_notices(self.work.path("notices", path), self.notices)
         self.watch.seconds["parse"] += self.parser.cpu_seconds
         self.stats.update(self.watch.stats())
         self.stats["host_pages"] = max(self.hosts.values(), default=0)  # of the host with most
@@ -172,6 +177,8 @@ class Mill:
             self.journal.beat()
             row = self._provenance(record, number)
             self.reading.note_digest(record)
+            if notice := notice_of(record, self.source):
+                self.notices.append(notice)
             if len(batch) == 1 and self.journal.poisoned(number):
                 detail = f"workers died on this record {self.work.job.attempt - 1} times"
                 failures.append({**row, "stage": "worker", "error": "worker_crash"})

@@ -29,7 +29,8 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
     dict
         Columns of the document row, with ``text``.
     """
-    from filters import HtmlPage, html_licence, opt_outs
+    from filters import HtmlPage, html_licence
+    from filters.consent import PAGE_SIGNALS, opt_out_marks
     from pipeline.extract import Page, check_options, extract_page
 
     _load_plugins(item)
@@ -39,7 +40,7 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
     decoded = Page.decode(item["payload"], item["uri"], item["charset"], options["max_bytes"])
     # marks first, of the text that people see: engines are free to change the tree
     marks = HtmlPage(decoded.html, lambda: decoded.tree)
-    licence, opted_out = html_licence(marks, headers), opt_outs(marks, headers)
+    licence, reserved = html_licence(marks, headers), opt_out_marks(marks, headers)
     page = extract_page(decoded, item["engine"], options)
     return {
         "text": page.text,
@@ -53,7 +54,8 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
         "charset_from": page.decided_by,
         "engine": page.engine,
         **licence.columns,
-        "opt_out": opted_out,
+        "opt_out": [signal for signal in PAGE_SIGNALS if signal in reserved],
+        "opt_out_evidence": [said for signal in sorted(reserved) for said in reserved[signal]],
     }
 
 

@@ -35,6 +35,7 @@ INGEST_CODE = (
     "pipeline.plugins",
     "pipeline.tag",
     "pipeline.compliance",
+    "pipeline.notices",
     "pipeline.languages",
     "pipeline.quality",
     "pipeline.classifier_model",
@@ -127,11 +128,12 @@ def write_jobs(
     ingested: list[Row],
     attributes: dict[str, Row],
     cuts: dict[str, Row],
+    consent: dict[str, Row],
 ) -> list[Job]:
     """One job per part of each source.
 
     `attributes` maps each ingest shard to its dedup row, `cuts` some of them to the row that says
-    what is cut.
+    what is cut, `consent` all or none to the row with their licences and opt-outs.
     """
     code = code_version(WRITE_CODE, ("pyarrow",))
     settings = recipe.write
@@ -140,19 +142,16 @@ def write_jobs(
     for source in sorted(recipe.sources):
         rows = [row for row in ingested if row.source == source]
         for number, part in enumerate(plan_parts(rows, settings.shard_mb * 1_000_000)):
-            files = [
-                [
-                    row.files["documents"],
-                    attributes[row.shard].files["attributes"],
-                    *(
-                        [found.files.get("cuts") or found.files["boilerplate"]]
-                        if (found := cuts.get(row.shard))
-                        else []
-                    ),
-                ]
-                for row in part
-            ]
-            inputs = tuple(file.checksum for own in files for file in own)
+            files = []
+            for row in part:
+                own = {"documents": row.files["documents"]}
+                own["attributes"] = attributes[row.shard].files["attributes"]
+                if found := cuts.get(row.shard):
+                    own["cuts"] = found.files.get("cuts") or found.files["boilerplate"]
+                if row.shard in consent:
+                    own["consent"] = consent[row.shard].files["consent"]
+                files.append(own)
+            inputs = tuple(f"{kind}:{file.checksum}" for own in files for kind, file in own.items())
             root = recipe.run_folder
             jobs.append(
                 Job(
@@ -164,7 +163,10 @@ def write_jobs(
                     arguments={
                         **how,
                         "buffer_mb": recipe.limits.buffer_mb,
-                        "parts": [[storage.join(root, file.path) for file in own] for own in files],
+                        "parts": [
+                            {kind: storage.join(root, file.path) for kind, file in own.items()}
+                            for own in files
+                        ],
                     },
                     inputs=inputs,
                     source=source,

@@ -27,6 +27,7 @@ from catalogs.remote import Access, Remote
 from filters import load_preset
 from filters.url import BLOCKED_EXTENSIONS, BLOCKED_WORDS
 from ocr import RouterThresholds, engine_names, require_engine
+from pipeline.consent_config import Consent, LicenseFilter
 from pipeline.dedup_config import DedupConfig
 from pipeline.extract import ENGINES, check_options
 from pipeline.inputs import Input, Inputs, find_files
@@ -286,6 +287,8 @@ class Recipe(Strict):
         "tokenizer, which gives datatrove's decisions",
     )
     quality: Quality = Quality()
+    license: LicenseFilter | None = Field(None, description="which licences are kept; null: all")
+    consent: Consent | None = Field(None, description="which opt-outs reject; null: none, tag only")
     dedup: DedupConfig = DedupConfig()
     boilerplate: Boilerplate = Boilerplate()
     repeats: Repeats = Repeats()

@@ -20,6 +20,7 @@ REJECTS: Mapping[str, str] = {
     "http_status": "an HTTP status other than 200",
     "media_type": "a payload that is neither HTML, PDF nor plain text",
     "robots_txt": "a robots.txt file",
+    "consent_file": "an ai.txt or tdmrep.json file",
     "empty_body": "a response without payload",
     "metadata_only": "a WAT record: metadata of a page, without its text",
     "empty_text": "a row or file whose text is empty",
@@ -68,7 +69,8 @@ class Record:
     media_type
         Media type without parameters, lower case, sniffed where the header is missing or wrong.
     payload
-        HTML or PDF bytes, HTTP codings undone; None if rejected, damaged or text already.
+        HTML or PDF bytes, HTTP codings undone; None if damaged or text already, or rejected, but
+        for what hosts declare in files (robots.txt …).
     text
         The text, for inputs that are text already (WET, JSONL, Parquet, text/plain).
     offset

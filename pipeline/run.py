@@ -17,6 +17,7 @@ from catalogs.audit import save_plan
 from catalogs.catalog import save_catalog
 from catalogs.errors import DamageError, UserError
 from catalogs.ledger import Ledger, Row
+from pipeline.consent_jobs import consent, snapshots
 from pipeline.dedup import check_keep
 from pipeline.dedup_jobs import dedup, earlier_runs
 from pipeline.documents import DOCUMENTS
@@ -29,7 +30,9 @@ from pipeline.repeats_jobs import find_repeats
 from pipeline.schedule import Settings, run_jobs
 from pipeline.url_lists import url_lists
 
-SHARD_FOLDERS = ("documents", "rejected", "quarantine", "dedup", "attributes", "corpus")
+SHARD_FOLDERS = (
+    *("documents", "rejected", "quarantine", "notices", "dedup", "attributes", "corpus"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
     root = recipe.run_folder
     check_keep(DOCUMENTS, recipe.dedup)
     earlier_runs(recipe)
+    snapshots(recipe)
     jobs = ingest_jobs(recipe)
     storage.make_folder(root)
     with lock(root):
@@ -74,7 +78,8 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
         found = runner.step(boilerplate_jobs(recipe, ingested, judged))
         boilerplate = {row.shard: row for row in found}
         cuts = find_repeats(recipe, ingested, judged, boilerplate, runner.step)
-        written = runner.step(write_jobs(recipe, ingested, judged, cuts))
+        allowed = consent(recipe, ingested, runner.step)
+        written = runner.step(write_jobs(recipe, ingested, judged, cuts, allowed))
         _check_totals(ingested, written)
         runner.finish()
     return Summary(root, runner.done, runner.skipped, time.monotonic() - began)

@@ -14,7 +14,7 @@ from catalogs import storage
 from catalogs.errors import DamageError
 from catalogs.ledger import Row
 from filters import cut_spans, features
-from pipeline.compliance import LICENSE
+from pipeline.compliance import COMPLIANCE
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, field
 from pipeline.jobs import Job, at_work
 from pipeline.quality_jobs import QUALITY
@@ -23,8 +23,7 @@ from pipeline.shards import SortedShard, compression_options
 CORPUS_COLUMNS = [
     *("id", "row_id", "source", "uri", "host", "media_type", "title", "author", "date"),
     *("fetched_at", "container", "record", "offset", "language", "language_score"),
-    *LICENSE,
-    "opt_out",
+    *COMPLIANCE,
     *("scores", "labels", "n_bytes", "n_words", "n_tokens"),
 ]
 CORPUS = pa.schema(
@@ -36,6 +35,13 @@ CORPUS = pa.schema(
         field("text", pa.string(), "the text of the document without boilerplate and repeats"),
     ]
 )
+
+
+COLUMNS = {
+    "consent": ["row_id", *COMPLIANCE, "consent_reason"],
+    "cuts": ["row_id", "cut_spans", "cut_reason"],
+}
+"""What is read of the attribute files of a shard beside the verdicts, by the kind of file."""
 
 
 def plan_parts(rows: Iterable[Row], shard_bytes: int) -> list[list[Row]]:
@@ -68,43 +74,52 @@ def write_part(job: Job) -> Row:
         buffer = arguments["buffer_mb"] << 20
         shard = SortedShard(path, CORPUS, ["id", "row_id"], buffer, compression)
         tokens = text_bytes = 0
-        for documents, attributes, *boilerplate in arguments["parts"]:
-            judged = _verdicts(attributes)
-            cuts = [_read(path, ["row_id", "cut_spans", "cut_reason"]) for path in boilerplate]
+        for part in arguments["parts"]:
+            documents = part["documents"]
+            own = {"attributes": _verdicts(part["attributes"])}
+            own |= {kind: _read(part[kind], COLUMNS[kind]) for kind in COLUMNS if kind in part}
             at = 0
             for table in _groups(documents):
-                verdicts, *spans = (b.slice(at, len(table)) for b in (judged, *cuts))
+                batches = {kind: batch.slice(at, len(table)) for kind, batch in own.items()}
                 at += len(table)
-                for batch, path in zip((verdicts, *spans), (attributes, *boilerplate), strict=True):
+                for kind, batch in batches.items():
                     if not batch["row_id"].equals(table["row_id"].combine_chunks()):
-                        raise DamageError(f"{path} does not match {documents}")
-                reasons = _reasons(verdicts, *spans)
+                        raise DamageError(f"{part[kind]} does not match {documents}")
+                reasons = _reasons(batches)
                 rejected.update(reasons.drop_null().to_pylist())
                 keep = pc.is_null(reasons)
                 for name in ("dup_count", *(own.name for own in QUALITY[:2])):
-                    table = table.append_column(name, verdicts[name])
+                    table = table.append_column(name, batches["attributes"][name])
+                for name in COMPLIANCE if "consent" in batches else ():
+                    place = table.column_names.index(name)
+                    table = table.set_column(place, CORPUS.field(name), batches["consent"][name])
                 table = table.filter(keep)
-                cuts_kept = (batch["cut_spans"].filter(keep) for batch in spans)
-                table = _cut(table, arguments["words"], *cuts_kept)
+                spans = batches["cuts"]["cut_spans"].filter(keep) if "cuts" in batches else None
+                table = _cut(table, arguments["words"], spans)
                 tokens += pc.sum(table["n_tokens"]).as_py() or 0
                 text_bytes += pc.sum(table["n_bytes"]).as_py() or 0
                 shard.append(table)
-            if at != len(judged):
-                raise DamageError(f"{attributes} has {len(judged)} rows, {documents} has {at}")
+            for kind, batch in own.items():
+                if at != len(batch):
+                    raise DamageError(f"{part[kind]} has {len(batch)} rows, {documents} has {at}")
             read += at
         shard.close()
         stats = {"text_bytes": text_bytes, "tokens": tokens}
         return work.commit(read=read, kept=shard.rows, rejected=rejected, stats=stats)
 
 
-def _reasons(verdicts: pa.RecordBatch, cuts: pa.RecordBatch | None = None) -> pa.Array:
-    """Why rows are not written, ``stage:reason`` or null."""
+def _reasons(batches: dict[str, pa.RecordBatch]) -> pa.Array:
+    """Why rows are not written, ``stage:reason`` of the first stage that rejects, or null."""
+    verdicts = batches["attributes"]
     reasons = pc.coalesce(
         pc.binary_join_element_wise("dedup", verdicts["reason"], ":"),
         pc.binary_join_element_wise("quality", verdicts["quality_reason"], ":"),
     )
     reasons = pc.if_else(verdicts["kept"], None, reasons)
-    return reasons if cuts is None else pc.coalesce(reasons, cuts["cut_reason"])
+    for kind, name in (("consent", "consent_reason"), ("cuts", "cut_reason")):
+        if kind in batches:
+            reasons = pc.coalesce(reasons, batches[kind][name])
+    return reasons
 
 
 def _cut(table: pa.Table, words: str, spans: pa.Array | None = None) -> pa.Table:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
+from filters.host_consent import file_kind
 from pipeline import charset, http_body
 from pipeline.readers.compression import Codec, Lost, detect_codec, members
 from pipeline.readers.dialects import ARC, WARC, Dialect, begins_arc, begins_warc, starts_arc
@@ -193,8 +194,10 @@ def _document(base: dict[str, Any], kind: str, body: http_body.Body) -> Record:
     truncated = base["metadata"].get("warc_truncated")
     notes = [_one_line(body.note), f"truncated by the crawler: {truncated}" if truncated else ""]
     detail = "; ".join(filter(None, notes))
-    if base["uri"].partition("?")[0].endswith("/robots.txt"):
-        return Record(**base, reject="robots_txt", detail=detail)
+    name = file_kind(base["uri"])
+    if name or base["uri"].partition("?")[0].endswith("/robots.txt"):
+        reject = "robots_txt" if name in ("robots", None) else "consent_file"
+        return Record(**base, payload=body.data, reject=reject, detail=detail)
     if kind == http_body.TEXT_TYPE:
         decoded = charset.decode(body.data, base["charset"], markup=False)
         text, base["charset"], base["charset_from"] = decoded
