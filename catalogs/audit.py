@@ -14,6 +14,20 @@ from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
 
 PLAN = "plan.json"
+PARTS = {
+    "corpus": "corpus",
+    "duplicates": "duplicates",
+    "quality": "below quality",
+    "consent": "without licence or consent",
+    "cut": "cut too short",
+    "rejected": "rejected",
+    "quarantined": "quarantined",
+}
+ALONE = {
+    "corpus": "kept",
+    "exact_duplicate": "exact duplicates",
+    "near_duplicate": "near duplicates",
+}
 CUTTING = {"boilerplate": "boilerplate", "repeats": "cuts"}
 """Steps that cut texts, and the kind of file that says what."""
 _PARTS = {
@@ -32,6 +46,15 @@ class Audit:
     bytes: int = 0
     problems: list[str] = field(default_factory=list)
     totals: Counter = field(default_factory=Counter)
+    alone: bool = False
+    """Whether the folder is of deduplication by itself, without a run around it."""
+
+    @property
+    def account(self) -> str:
+        """The sums in one line."""
+        whole, parts = ("rows", ALONE) if self.alone else ("read", PARTS)
+        told = " + ".join(f"{name} {self.totals[key]:,}" for key, name in parts.items())
+        return f"{whole} {self.totals['read']:,} = {told}"
 
 
 def save_plan(root: str, plan: dict) -> None:
@@ -73,6 +96,8 @@ def audit(root: str, each: Callable[[Row], None] = lambda row: None) -> Audit:
     """
     plan, ledger, result = load_plan(root), Ledger(root), Audit()
     rows = ledger.rows()
+    result.alone = not any(row.step == "ingest" for row in rows)
+    result.alone = result.alone and any(row.step == "judge" for row in rows)
     for row in rows:
         _audit_row(ledger, row, result)
         each(row)
@@ -123,6 +148,11 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
         verdicts = _tally(ledger.file(row.files["attributes"]), ["kept", "reason"])
         kept = verdicts.pop("True:None", 0)
         rejected = {f"dedup:{key.split(':', 1)[1]}": n for key, n in verdicts.items()}
+        if result.alone:
+            result.totals["corpus"] += kept
+            result.totals.update({key.split(":")[1]: n for key, n in rejected.items()})
+    elif row.step == "list" and result.alone:
+        result.totals["read"] += row.read
     elif row.step == "quality":
         reasons = _tally(ledger.file(row.files["attributes"]), ["quality_reason"])
         rejected = {f"quality:{key}": n for key, n in reasons.items() if key != "None"}
@@ -155,18 +185,18 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
 
 def _audit_totals(result: Audit) -> None:
     total = result.totals
+    if result.alone:
+        if total["read"] != sum(total[part] for part in ALONE):
+            result.problems.append(f"all files: {result.account}")
+        return
     later = ("corpus", *dict.fromkeys(_PARTS.values()))
     if total["documents"] != sum(total[part] for part in later):
         result.problems.append(
             f"whole run: {total['documents']} documents, but {' + '.join(later)} = "
             + " + ".join(str(total[part]) for part in later)
         )
-    parts = (*later, "rejected", "quarantined")
-    if total["read"] != sum(total[part] for part in parts):
-        result.problems.append(
-            f"whole run: read {total['read']}, but "
-            + " + ".join(f"{part} {total[part]}" for part in parts)
-        )
+    if total["read"] != sum(total[part] for part in PARTS):
+        result.problems.append(f"whole run: {result.account}")
 
 
 def _rows(path: str) -> int:

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalogs import storage
+from catalogs import dedup_views, storage
 from catalogs.charsets import CHARSETS, charset_rows
 from catalogs.digests import DIGESTS, digest_rows
 from catalogs.errors import UserError
@@ -230,10 +230,11 @@ def columns(root: str) -> list[Column]:
 def funnel_rows(rows: list[Row]) -> list[dict]:
     """The funnel as dictionaries, ordered by source and stage."""
     result = []
+    first, last = ends(rows)
     for source in _sources(rows):
         own = [row for row in rows if row.source == source]
-        ingest = [row for row in own if row.step == "ingest"]
-        written = [row for row in own if row.step == "write"]
+        ingest = [row for row in own if row.step == first]
+        written = [row for row in own if row.step == last]
         read = sum(row.read for row in ingest)
 
         def line(rank, stage, outcome, reason, records, source=source, read=read):
@@ -242,7 +243,7 @@ def funnel_rows(rows: list[Row]) -> list[dict]:
             result.append(dict(zip(FUNNEL, values, strict=True)))
 
         line(0, "read", "read", None, read)
-        rejected = _added(row.rejected for row in [*ingest, *written])
+        rejected = _added(row.rejected for row in own if row.step in (first, last))
         for key in sorted(rejected, key=lambda k: (_rank(k), -rejected[k], k)):
             stage, reason = key.split(":", 1)
             line(_rank(key), stage, "rejected", reason, rejected[key])
@@ -256,14 +257,15 @@ def funnel_rows(rows: list[Row]) -> list[dict]:
 def source_rows(rows: list[Row]) -> list[dict]:
     """Totals per source as dictionaries."""
     result = []
+    first, last = ends(rows)
     for source in _sources(rows):
-        ingest = [row for row in rows if row.source == source and row.step == "ingest"]
-        written = [row for row in rows if row.source == source and row.step == "write"]
+        ingest = [row for row in rows if row.source == source and row.step == first]
+        written = [row for row in rows if row.source == source and row.step == last]
         values = (
             source,
             len(ingest),
             sum(row.read for row in ingest),
-            sum(sum(row.rejected.values()) for row in ingest),
+            sum(sum(row.rejected.values()) for row in ingest if first != last),
             sum(sum(row.quarantined.values()) for row in ingest),
             sum(sum(row.rejected.values()) for row in written),
             sum(row.kept for row in written),
@@ -289,6 +291,9 @@ def _define(
     if not rows:
         raise UserError(f"{ledger.root}: no committed shard here; is this a run folder?")
     _tables(connection, rows, how)
+    if ends(rows)[0] == "judge":
+        dedup_views.define(connection, ledger, rows)
+        return
     try:
         _views(connection, ledger, rows)
     except duckdb.BinderException as error:
@@ -402,7 +407,14 @@ def _file_docs(path: str) -> dict[str, str]:
 
 
 def _sources(rows: list[Row]) -> list[str]:
-    return sorted({row.source for row in rows if row.step == "ingest"})
+    first, _ = ends(rows)
+    return sorted({row.source for row in rows if row.step == first})
+
+
+def ends(rows: list[Row]) -> tuple[str, str]:
+    """The steps that read the records and that keep them: of a run, or of dedup by itself."""
+    alone = not any(row.step == "ingest" for row in rows)
+    return ("judge", "judge") if alone else ("ingest", "write")
 
 
 def _added(counts) -> dict[str, int]:

@@ -84,7 +84,7 @@ def _document_outcome(row: dict[str, Any]) -> str:
         for span in row["cut_spans"] or ():
             what = span["reason"].replace("_", " ")
             lost[what] = lost.get(what, 0) + span["end"] - span["start"]
-        return "kept in corpus/" + "".join(
+        return ("kept in corpus/" if "text" in row else "kept") + "".join(
             f", {size:,} bytes of {what} cut" for what, size in lost.items()
         )
     if row["dup_reason"] is None and row["quality_reason"] is not None:

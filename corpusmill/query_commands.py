@@ -160,9 +160,11 @@ def _verdicts(root: str, story: Any) -> list[list[Any]]:
     from filters import load_preset
     from pipeline.recipe import load_recipe
 
-    recipe = load_recipe(storage.join(root, "recipe.yaml"))
     source = story.row.get("source")
-    if source not in recipe.sources or story.row.get("n_words") is None:
+    if story.row.get("n_words") is None:
+        return []
+    recipe = load_recipe(storage.join(root, "recipe.yaml"))
+    if source not in recipe.sources:
         return []
     lines: list[list[Any]] = []
     for name, overrides in recipe.filters_of(source):

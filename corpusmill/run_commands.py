@@ -139,18 +139,11 @@ def audit(root: Run) -> None:
     count = len(Ledger(root).rows())
     with Progress(progress).step("audit", count, 0) as advance:
         result = audit_run(root, each=advance)
-    total = result.totals
     output.print(
         f"{result.shards} shards, {result.files} files, {size(result.bytes)} verified",
         soft_wrap=True,
     )
-    parts = {
-        **{"corpus": "corpus", "duplicates": "duplicates", "quality": "below quality"},
-        **{"consent": "without licence or consent", "cut": "cut too short"},
-        **{"rejected": "rejected", "quarantined": "quarantined"},
-    }
-    terms = " + ".join(f"{told} {total[part]:,}" for part, told in parts.items())
-    output.print(f"read {total['read']:,} = {terms}", soft_wrap=True)
+    output.print(result.account, soft_wrap=True)
     for problem in result.problems:
         errors.print(f"[red]damaged:[/red] {problem}", soft_wrap=True)
     if result.problems:

@@ -24,6 +24,7 @@ from pipeline.run import Runner, lock
 from pipeline.schedule import Settings
 
 PIECE_BYTES, MOST_PIECES = 256 << 20, 4096
+SOURCE = "files"
 N_BYTES = pa.field("n_bytes", pa.int64())
 
 
@@ -108,11 +109,11 @@ def _shards(paths: list[str]) -> list[Shard]:
         file, name = File(path, storage.fingerprint(path)), os.path.relpath(path, folder)
         pieces = _pieces(path, sizes[path], most)
         if len(pieces) == 1:
-            shards.append(Shard(name.removesuffix(".parquet"), file, trusted=False))
+            shards.append(Shard(name.removesuffix(".parquet"), file, SOURCE, trusted=False))
             continue
         for number, piece in enumerate(pieces):
             # .parquet is added to the name of a shard, so the folder is called like the file
-            shards.append(Shard(f"{name}/{number:05d}", file, trusted=False, piece=piece))
+            shards.append(Shard(f"{name}/{number:05d}", file, SOURCE, False, piece))
     return shards
 
 

@@ -107,6 +107,31 @@ def test_a_folder_named_from_where_one_stands(snapshots, tmp_path, monkeypatch):
     assert "nothing to do" in dedup(snapshots / "new", "--out", "runs/here")
 
 
+def test_the_folder_tells_its_sums_and_the_twin_that_won(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = " ".join(words(random.Random(7), 60))
+    rows = [("a", text), ("b", text), ("c", f"{text} tail"), ("d", "of its own")]
+    dedup(write(tmp_path / "in.parquet", rows), "--out", "out", "--keep", "id")
+    told = CliRunner().invoke(app, ["audit", "out"])
+    assert "rows 4 = kept 2 + exact duplicates 1 + near duplicates 1" in told.output
+    with open_catalog("out") as catalog:
+        funnel = catalog.execute("SELECT stage, reason, records FROM funnel").fetchall()
+        assert funnel[0] == ("read", None, 4) and funnel[-1] == ("corpus", None, 2)
+        assert catalog.execute("SELECT * FROM rejected JOIN corpus USING (id)").fetchall() == []
+        assert catalog.execute("SELECT count(*) FROM quarantine").fetchone() == (0,)
+        found = catalog.execute("SELECT id, container, record, reason FROM rejected").fetchall()
+    assert found == [("b", "in", 1, "exact_duplicate"), ("c", "in", 2, "near_duplicate")]
+    (story,) = find("out", "c")
+    assert story.outcome.startswith("dropped as near_duplicate of a, Jaccard 0.98")
+    assert [copy["id"] for copy in story.copies] == ["a", "b", "c"]
+    assert CliRunner().invoke(app, ["explain", "out", "d"]).output.startswith("kept")
+    verdict = Path("out/attributes/dedup/in.parquet")
+    changed = pq.read_table(verdict).set_column(6, "kept", pa.array([True] * 4))
+    pq.write_table(changed, verdict)
+    told = CliRunner().invoke(app, ["audit", "out"])
+    assert told.exit_code == 1 and "was changed" in told.output
+
+
 def test_a_large_file_is_judged_in_pieces_of_row_groups(snapshots, tmp_path, monkeypatch):
     rows = [
         row
