@@ -11,7 +11,8 @@ tokenisations works as in a pipeline. Here every feature is computed and every p
     python benchmarks/filters.py --stream 1000000 [FILE]
 
 measures our side alone over so many documents: pieces of the texts with words that never came
-before; CPU time a megabyte and memory of the process are shown as it goes.
+before; CPU time a megabyte and memory of the process, now and at most so far, are shown as it
+goes. A million documents take two to three minutes on an idle core.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import json
 import os
 import platform
 import random
+import resource
 import sys
 import sysconfig
 import time
@@ -107,7 +109,7 @@ def stream(texts: list[str], documents: int, words: str, batch: int = 2000) -> N
     judge_here(pa.array([WARM_UP]), words)
     rng = random.Random(0)
     print(f"{documents:,} documents, {words} words")
-    print(f"{'documents':>12}{'MB':>10}{'CPU ms/MB':>12}{'memory MB':>12}")
+    print(f"{'documents':>12}{'MB':>10}{'CPU ms/MB':>12}{'memory MB':>12}{'peak MB':>10}")
     step = max(documents // 10, batch)
     seconds = size = mark_seconds = mark_size = 0.0
     for done in range(batch, documents + batch, batch):
@@ -115,10 +117,11 @@ def stream(texts: list[str], documents: int, words: str, batch: int = 2000) -> N
         column = pa.array(made, pa.large_string())
         spent, _ = clock(lambda column=column: judge_here(column, words))
         seconds += spent
-        size += sum(map(len, made)) / 1e6
+        size += sum(len(text.encode()) for text in made) / 1e6
         if done % step < batch:
             rate = 1000 * (seconds - mark_seconds) / (size - mark_size)
-            print(f"{done:12,}{size:10.0f}{rate:12.1f}{memory():12.0f}", flush=True)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+            print(f"{done:12,}{size:10.0f}{rate:12.1f}{memory():12.0f}{peak:10.0f}", flush=True)
             mark_seconds, mark_size = seconds, size
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
 from catalogs import storage
-from catalogs.errors import UserError, nearest
+from catalogs.errors import UserError
 from corpusmill.terminal import errors, progress, show_table
 
-BATCH_BYTES = 8 << 20
-"""Text worked on at a time, about; the memory that the command needs depends on it alone."""
-BATCH_ROWS = 4096
 ROW_GROUP = 16384
 """Rows of a row group of the output."""
 
@@ -29,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
 
 def features(
-    file: Annotated[str, typer.Argument(help="FILE.parquet or FILE.jsonl[.gz].", metavar="FILE")],
+    file: Annotated[
+        str, typer.Argument(help="FILE.parquet or FILE.jsonl[.gz|.zst].", metavar="FILE")
+    ],
     out: Annotated[str, typer.Option(help="Parquet file to write.")],
     words: Annotated[str, typer.Option(help="Word rules: default or spacy.")] = "default",
     preset: Annotated[
@@ -48,6 +45,7 @@ def features(
 
     Example: corpusmill features pages.parquet --words spacy --out features.parquet
     """
+    from corpusmill.feature_inputs import batches
     from filters import load_preset, preset_names
     from filters.heuristics import WORD_RULES
 
@@ -61,8 +59,10 @@ def features(
         raise UserError(f"--words {words}: expected one of {', '.join(WORD_RULES)}")
     if not spoken and any(rule.language for judge in presets for rule in judge.rules):
         raise UserError("--preset fineweb2 needs --language or --language-column")
-    if os.path.abspath(out) == os.path.abspath(file):
+    if os.path.realpath(out) == os.path.realpath(file):
         raise UserError(f"--out {out}: is the input file, name another")
+    if os.path.isdir(out):
+        raise UserError(f"--out {out}: is a folder, name a file")
     folder = os.path.dirname(os.path.abspath(out))
     if not os.path.isdir(folder):
         raise UserError(f"--out {out}: there is no folder {folder}")
@@ -74,9 +74,9 @@ def features(
         source.seek(0, os.SEEK_END)
         total = source.tell()
         source.seek(0)
-        tables = _tables(file, source, wanted, language)
+        tables = batches(file, source, wanted, language)
         measured = _measure(tables, words, presets, spoken)
-        sums = _write(out, measured, names, lambda: source.tell() / max(total, 1))
+        sums = _write(file, out, measured, names, lambda: source.tell() / max(total, 1))
     _tell(out, names, sums, time.process_time() - began)
 
 
@@ -103,7 +103,11 @@ def _measure(tables: Iterator[pa.Table], words: str, presets: list, spoken: bool
 
 
 def _write(
-    out: str, measured: Iterator[tuple[pa.Table, int]], names: list[str], share: Callable[[], float]
+    file: str,
+    out: str,
+    measured: Iterator[tuple[pa.Table, int]],
+    names: list[str],
+    share: Callable[[], float],
 ) -> dict[str, int]:
     """Write the file under a temporary name, then under its own; what was written, summed up."""
     from rich.progress import Progress
@@ -117,7 +121,7 @@ def _write(
             pending: list[pa.Table] = []
             for table, size in measured:
                 if writer is None:
-                    writer = pq.ParquetWriter(temporary, table.schema, compression="zstd")
+                    writer = _writer(temporary, table.schema)
                 pending.append(table)
                 if sum(map(len, pending)) >= ROW_GROUP:
                     writer.write_table(pa.concat_tables(pending))
@@ -128,7 +132,7 @@ def _write(
                     sums[f"{name}_keep"] += sum(table[f"{name}_keep"].to_pylist())
                 bar.update(task, completed=share())
         if writer is None:
-            raise UserError("the input holds no documents")
+            raise UserError(f"{file}: holds no documents")
         if pending:
             writer.write_table(pa.concat_tables(pending))
         writer.close()
@@ -139,6 +143,13 @@ def _write(
         if os.path.exists(temporary):
             os.remove(temporary)
     return sums
+
+
+def _writer(path: str, schema: pa.Schema) -> pq.ParquetWriter:
+    try:
+        return pq.ParquetWriter(path, schema, compression="zstd")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _tell(out: str, names: list[str], sums: dict[str, int], seconds: float) -> None:
@@ -154,101 +165,3 @@ def _tell(out: str, names: list[str], sums: dict[str, int], seconds: float) -> N
         f"({speed:,.1f} MB/s with loading, reading and writing); wrote {out}",
         markup=False,
     )
-
-
-def _tables(
-    path: str, file: Any, wanted: dict[str, str | None], language: str | None
-) -> Iterator[pa.Table]:
-    """Batches with the columns text, id and language."""
-    suffix = path.removesuffix(".gz")
-    if suffix.endswith(".parquet"):
-        batches = _parquet(path, file, wanted)
-    elif suffix.endswith((".jsonl", ".ndjson", ".json")):
-        lines = gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file
-        batches = _json(path, lines, wanted)
-    else:
-        raise UserError(f"{path}: expected a .parquet or .jsonl[.gz] file")
-    for columns in batches:
-        if language:
-            columns["language"] = [language] * len(columns["text"])
-        columns.setdefault("language", [None] * len(columns["text"]))
-        yield pa.table(
-            {
-                "id": columns["id"],
-                "text": pa.array(columns["text"], pa.large_string()),
-                "language": pa.array(columns["language"], pa.string()),
-            }
-        )
-
-
-def _parquet(path: str, file: Any, wanted: dict[str, str | None]) -> Iterator[dict[str, Any]]:
-    try:
-        table = pq.ParquetFile(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(
-            f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}"
-        ) from None
-    names = table.schema_arrow.names
-    for option, key in (("--text-column", "text"), ("--language-column", "language")):
-        if wanted[key] and wanted[key] not in names:
-            hint = nearest(wanted[key], names) or f" (columns: {_some(names)})"
-            raise UserError(f"{path}: {option}: no column '{wanted[key]}'{hint}")
-    present = {key: name for key, name in wanted.items() if name in names}
-    row = 0
-    for batch in table.iter_batches(256, columns=list(dict.fromkeys(present.values()))):
-        columns: dict[str, Any] = {key: batch.column(name) for key, name in present.items()}
-        if columns["text"].null_count:
-            at = row + columns["text"].is_null().index(True).as_py()
-            raise UserError(f"{path}: the text of row {at} is null: drop the row first")
-        columns.setdefault("id", pa.array(range(row, row + len(batch)), pa.int64()))
-        row += len(batch)
-        yield columns
-
-
-def _json(path: str, lines: Any, wanted: dict[str, str | None]) -> Iterator[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    size = 0
-    number = 0
-    try:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            rows.append(_json_row(f"{path}: line {number}", line, number - 1, wanted))
-            size += len(line)
-            if size >= BATCH_BYTES or len(rows) >= BATCH_ROWS:
-                yield _json_columns(rows)
-                rows, size = [], 0
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise UserError(f"{path}: damaged after line {number}: {error}") from None
-    if rows:
-        yield _json_columns(rows)
-
-
-def _json_row(where: str, line: bytes, row: int, wanted: dict[str, str | None]) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{where}: not JSON: {error}") from None
-    text = found.get(wanted["text"]) if isinstance(found, dict) else None
-    if not isinstance(text, str):
-        names = list(found) if isinstance(found, dict) else []
-        hint = nearest(wanted["text"], names) or f" (fields: {_some(names)})"
-        raise UserError(f"{where}: --text-column: no text in '{wanted['text']}'{hint}")
-    text = text.encode("utf-8", "replace").decode()  # lone surrogates of \\ud800
-    return {
-        "id": str(found.get(wanted["id"], row)),
-        "text": text,
-        "language": found.get(wanted["language"]) if wanted["language"] else None,
-    }
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(map(str, names[:12])) + (", ..." if len(names) > 12 else "")
-
-
-def _json_columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "id": pa.array([row["id"] for row in rows], pa.string()),
-        "text": [row["text"] for row in rows],
-        "language": [row["language"] for row in rows],
-    }

@@ -8,6 +8,7 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from catalogs.errors import UserError
 from corpusmill.feature_commands import features as run_features
@@ -120,3 +121,70 @@ def test_mistakes_are_one_line(folder):
             run_features(str(path), **{"out": str(out), **options})
         assert message in str(error.value) and "\n" not in str(error.value)
         assert not out.exists()
+
+
+def test_compressed_lines_and_awkward_records(folder):
+    rows = [
+        {"id": 7, "text": ""},
+        {"id": "7", "text": "word " * 1_000_000},
+        {"id": "\ud800", "text": "\ud800 lone"},
+    ]
+    raw = b"\xef\xbb\xbf" + "".join(json.dumps(row) + "\r\n" for row in rows).encode()
+    for name, data in (
+        ("odd.jsonl", raw.rstrip()),
+        ("odd.jsonl.zst", zstandard.compress(raw)),
+        ("odd.jsonl.gz", gzip.compress(raw[:50]) + gzip.compress(raw[50:])),
+    ):
+        (folder / name).write_bytes(data)
+        out = folder / f"{name}.parquet"
+        run_features(str(folder / name), out=str(out), preset=["gopher_quality"])
+        found = pq.read_table(out)
+        assert found["id"].to_pylist() == ["7", "7", "?"]  # as they come: equal ids are two rows
+        assert found["n_words"].to_pylist() == [0, 1_000_000, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b'{"text": "a", "id": 1}\n{"text": "b"}\n', "line 2: --id-column: no 'id'"),
+        (
+            "b.jsonl",
+            b'{"text": "a"}\n{"text": "b", "id": 1}\n',
+            "line 2: --id-column: lines",
+        ),
+        ("c.jsonl", b'{"text": null}', "line 1: --text-column: 'text' is no text but null"),
+        ("d.jsonl", b'{"text": "a"}\n["b"]\n', "line 2: expected an object, got a list"),
+        ("e.jsonl", b'{"text": "caf\xe9"}', "line 1: not JSON"),
+        ("f.jsonl", b'{"text": "a", "x": ' + b"[" * 100_000, "line 1: not JSON"),
+        ("g.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 9)[:-9], "damaged behind line"),
+        ("h.jsonl.zst", zstandard.compress(b'{"text": "a"}\n' * 9)[:-3], "damaged behind line"),
+        ("i.jsonl.gz", b"", "i.jsonl.gz: holds no documents"),
+        ("j.parquet", {"text": ["a"], "id": [None]}, "the id of row 0 is null"),
+        ("k.parquet", {"text": [1]}, "--text-column: 'text' is no text but int64"),
+        ("l.parquet", {"text": [b"a", b"\xff"]}, "the text of row 1: 'utf-8' codec"),
+        ("m.parquet", {"text": pa.array([], pa.string())}, "m.parquet: holds no documents"),
+        ("n.csv", b"text\na\n", "expected .parquet, or .jsonl"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_place(folder, name, content, message):
+    path = folder / name
+    if isinstance(content, dict):
+        pq.write_table(pa.table(content), path)
+    else:
+        path.write_bytes(content)
+    out = folder / "unreadable.parquet"
+    with pytest.raises(UserError) as error:
+        run_features(str(path), out=str(out), preset=["c4"])
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert str(error.value).startswith(str(path))
+    assert not list(folder.glob("unreadable*"))
+
+
+def test_a_page_of_parquet_that_is_damaged_is_told(folder):
+    path = parquet(folder / "flip.parquet", text=TEXTS)
+    raw = bytearray(path.read_bytes())
+    raw[4:40] = b"\xff" * 36
+    path.write_bytes(raw)
+    with pytest.raises(UserError, match="damaged behind row 0") as error:
+        run_features(str(path), out=str(folder / "flip_out.parquet"), preset=["c4"])
+    assert "\n" not in str(error.value)
