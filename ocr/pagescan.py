@@ -21,6 +21,8 @@ from ocr.characters import BULLETS, SPACING_ACCENTS, compose_accent
 from ocr.drawn import Drawn
 from ocr.pdfium import Frame, PdfError, page_sizes_ok
 from ocr.router import PageFeatures, read_as_language
+from ocr.rtl import LETTER as RTL_LETTER
+from ocr.rtl import logical_words
 from ocr.rulings import Box
 
 
@@ -99,6 +101,7 @@ _RTL_RUN = re.compile(  # letters and marks; punctuation may stand at either end
     "\ufb1d-\ufd3d\ufd50-\ufdfc\ufe70-\ufefc]+"
 )
 _GRAPHEME = re.compile("(?s).[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]*")
+_RTL_PAGE = 0.2  # share of the characters from which a page is written right to left
 _MAP_SAMPLES = 256
 _GONE = "\ufdd0"  # a place in the character list that is no character any more
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # PDFium counts in UTF-16
@@ -120,7 +123,9 @@ def _scan_text(text_page, frame: Frame, drawn: Drawn, max_chars: int) -> PageSca
         text = _mend_accents(text, styles, text_page)
     words: list[Word] = []
     hidden: list[Word] = []
-    for word, style in _words(text, styles, text_page):
+    script = 0 if text.isascii() or frame.rotation else len(RTL_LETTER.findall(text))
+    find = _rtl_words if script > _RTL_PAGE * len(text) else _words
+    for word, style in find(text, styles, text_page):
         x, y = (word.x0 + word.x1) / 2, (word.y0 + word.y1) / 2
         on_page = 0 <= x <= frame.width and 0 <= y <= frame.height
         seen = style.visible and on_page and (not style.white or drawn.behind(x, y))
@@ -163,6 +168,14 @@ def _words(text: str, styles: _Styles, text_page) -> Iterator[tuple[Word, _Style
                 glue = ""
     if held:
         yield held
+
+
+def _rtl_words(text: str, styles: _Styles, text_page) -> Iterator[tuple[Word, _Style]]:
+    for letters, box, style, glue in logical_words(text, styles.box, styles.at):
+        yield (
+            Word(letters, *box, style.size, style.bold, style.turn, glue, False, style.base),
+            style,
+        )
 
 
 def _joined_pair(match: re.Match[str]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from ocr.characters import SOFT_HYPHEN, is_cjk, without_tags
+from ocr.characters import SOFT_HYPHEN, has_rtl, is_cjk, without_tags
 from ocr.layout import Row
 
 _WIDE_LEADING = 1.35  # of the region's usual line distance
@@ -41,6 +41,7 @@ def blocks_of(rows: list[Row], page: int, approximate: bool = False) -> list[Blo
     """The blocks of one region, in order."""
     if not rows:
         return []
+    given, rows = rows, _from_left(rows)
     left, right = _margins(rows)
     steps = [b.mid - a.mid for a, b in pairwise(rows) if b.mid > a.mid]
     usual = median(steps) if len(steps) > 2 else None
@@ -55,7 +56,14 @@ def blocks_of(rows: list[Row], page: int, approximate: bool = False) -> list[Blo
         if fresh:
             groups.append([])
         groups[-1].append(i)
-    return [_block([rows[i] for i in g], page, tabular[g[0]]) for g in groups]
+    return [_block([given[i] for i in g], page, tabular[g[0]]) for g in groups]
+
+
+def _from_left(rows: list[Row]) -> list[Row]:
+    """Rows written from right to left as if seen in a mirror: their lines begin at the left."""
+    if 2 * sum(has_rtl(row.text) for row in rows) <= len(rows):
+        return rows
+    return [Row([replace(c, x0=-c.x1, x1=-c.x0) for c in row.cells]) for row in rows]
 
 
 def _margins(rows: list[Row]) -> tuple[float, float]:
