@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from catalogs import storage
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
+from catalogs.takedown import FILE_NAME as TAKEDOWN
+from catalogs.takedown import Takedown
 
 PLAN = "plan.json"
 PARTS = {
@@ -31,8 +33,12 @@ ALONE = {
 CUTTING = {"boilerplate": "boilerplate", "repeats": "cuts"}
 """Steps that cut texts, and the kind of file that says what."""
 _PARTS = {
-    **{"dedup": "duplicates", "quality": "quality", "license": "consent", "consent": "consent"},
-    **{"boilerplate": "cut", "repeats": "cut"},
+    "dedup": "duplicates",
+    "quality": "quality",
+    "license": "consent",
+    "consent": "consent",
+    "boilerplate": "cut",
+    "repeats": "cut",
 }
 """Totals that the rejected of WRITE go to, by stage."""
 
@@ -98,7 +104,12 @@ def audit(root: str, each: Callable[[Row], None] = lambda row: None) -> Audit:
     rows = ledger.rows()
     result.alone = not any(row.step == "ingest" for row in rows)
     result.alone = result.alone and any(row.step == "judge" for row in rows)
+    taken = Takedown.load(root)
     for row in rows:
+        if row.step == "ingest" and row.address != taken.stamp(row.address):
+            result.problems.append(
+                f"ingest {row.shard}: does not obey {TAKEDOWN} yet: run the takedown again"
+            )
         _audit_row(ledger, row, result)
         each(row)
     present = {(row.step, row.shard) for row in rows}

@@ -61,9 +61,8 @@ FUNNEL = {
     "rank": (pa.int32(), "order of the stages along the way of a record"),
     "stage": (
         pa.string(),
-        "read, url, extract, language, filter, dedup, quality, license, consent, boilerplate, "
-        "repeats; "
-        "quarantine; corpus",
+        "takedown, read, url, extract, language, filter, dedup, quality, license, consent, "
+        "boilerplate, repeats; quarantine; corpus",
     ),
     "outcome": (pa.string(), "read, rejected, quarantined or kept"),
     "reason": (pa.string(), "reason of rejection or error of quarantine, else null"),
@@ -94,10 +93,10 @@ VIEW_DOCS = {
     "digests": "how the digests of WARC records fitted",
 }
 STAGES = (
-    *("read", "url", "extract", "language", "filter"),
+    *("takedown", "read", "url", "extract", "language", "filter"),
     *("dedup", "quality", "license", "consent", "boilerplate", "repeats"),
 )
-OPTIONAL_STAGES = ("quality", "license", "consent", "repeats")
+OPTIONAL_STAGES = ("takedown", "quality", "license", "consent", "repeats")
 """Stages that are not part of every run."""
 DEDUP = {
     "dup_cluster": "smallest id of the cluster of near copies, null if the document stands alone",

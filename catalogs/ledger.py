@@ -147,6 +147,33 @@ class Ledger:
         storage.write_text(path, json.dumps(asdict(row), indent=1, sort_keys=True))
         return row
 
+    def replace(self, row: Row, files: dict[str, tuple[str, str]], old: Iterable[str]) -> None:
+        """Let a row vouch for other files than before, with no moment at which none does.
+
+        Parameters
+        ----------
+        row
+            The new accounting, with the `files` that stay.
+        files
+            ``kind -> (temporary local path, final path relative to the run folder)``, of the kinds
+            that change; the final paths are new ones.
+        old
+            Paths of the old row, relative to the run folder; deleted unless they stay.
+        """
+        entries = dict(row.files)
+        for kind, (temporary, final) in files.items():
+            rows, size = _row_count(temporary), storage.size(temporary) or 0
+            entries[kind] = File(final, rows, size, storage.checksum(temporary))
+            storage.publish(temporary, self.file(final))
+        row = Row(**{**row.__dict__, "files": entries})
+        row.check_sum()
+        text = json.dumps(asdict(row), indent=1, sort_keys=True)
+        storage.write_text(self.path(row.step, row.shard), text)
+        alive = {file.path for file in entries.values()}
+        for path in old:
+            if path not in alive:
+                storage.delete(self.file(path))
+
     def retire(self, rows: Iterable[Row]) -> int:
         """Forget shards that the recipe no longer asks for: first the rows, then their files."""
         rows = list(rows)

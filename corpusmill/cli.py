@@ -22,6 +22,7 @@ from corpusmill import (
     parse_commands,
     query_commands,
     run_commands,
+    takedown_commands,
     tune_commands,
 )
 from corpusmill.terminal import errors
@@ -39,6 +40,7 @@ run_commands.register(app)
 dedup_commands.register(app)
 export_commands.register(app)
 query_commands.register(app)
+takedown_commands.register(app)
 tune_commands.register(app)
 parse_commands.register(app)
 ocr_commands.register(app)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from catalogs import storage
 from catalogs.ledger import Row
+from catalogs.takedown import Takedown
 from pipeline.compliance import declared, merged
 from pipeline.documents import DOCUMENTS, QUARANTINE, REJECTED, row_id, to_table
 from pipeline.jobs import Job, Work, at_work
@@ -29,6 +30,7 @@ from pipeline.sandbox import Limits, Sandbox, borrow, rest
 from pipeline.shards import SortedShard, compression_options
 from pipeline.stopwatch import Stopwatch
 from pipeline.tag import Tagger
+from pipeline.takedown_rows import BLANK, blank
 
 BATCH_BYTES = 64 << 20
 
@@ -130,6 +132,8 @@ class Mill:
         self.stats: Counter[str] = Counter()
         self.hosts: Counter[str] = Counter()
         self.notices: list[dict[str, Any]] = []
+        root = arguments.get("takedown")
+        self.taken = Takedown.load(root) if root else Takedown()
         self.watch = Stopwatch()
         buffer = arguments["limits"]["buffer_mb"] << 20
         compression = compression_options("zstd", 3)
@@ -179,6 +183,9 @@ class Mill:
             self.reading.note_digest(record)
             if notice := notice_of(record, self.source):
                 self.notices.append(notice)
+            if self.taken and (why := self.taken.reason(row["uri"], row["row_id"])):
+                rejects.append(blank(row, why))
+                continue
             if len(batch) == 1 and self.journal.poisoned(number):
                 detail = f"workers died on this record {self.work.job.attempt - 1} times"
                 failures.append({**row, "stage": "worker", "error": "worker_crash"})
@@ -191,9 +198,19 @@ class Mill:
                     self._parse(record, row, rows, rejects, failures)
         with self.watch.stage("tag"):
             tagged, untaggable = self._tag(rows)
+            tagged, gone = self._take_down(tagged)
+            rejects += gone
             kept, judged = self.tagger.judge(tagged)
         with self.watch.stage("write"):
             self._append(kept, (judged, to_table(rejects, REJECTED)), failures + untaggable)
+
+    def _take_down(self, tagged: pa.Table) -> tuple[pa.Table, list[dict]]:
+        """The table without texts that were taken down by id, and what is left of those."""
+        if not self.taken.ids:
+            return tagged, []
+        mask = pc.is_in(tagged["id"], value_set=pa.array(sorted(self.taken.ids), pa.string()))
+        gone = [blank(row, "id") for row in tagged.filter(mask).select(BLANK).to_pylist()]
+        return tagged.filter(pc.invert(mask)), gone
 
     def _append(self, kept: pa.Table, rejects: Iterable[pa.Table], failures: list[dict]) -> None:
         if len(kept):

@@ -10,6 +10,7 @@ import xxhash
 
 from catalogs import storage
 from catalogs.ledger import Row
+from catalogs.takedown import Takedown
 from filters import load_preset
 from pipeline.address import address, code_version
 from pipeline.boilerplate import find_boilerplate
@@ -36,6 +37,7 @@ INGEST_CODE = (
     "pipeline.tag",
     "pipeline.compliance",
     "pipeline.notices",
+    "pipeline.takedown_rows",
     "pipeline.languages",
     "pipeline.quality",
     "pipeline.classifier_model",
@@ -66,6 +68,7 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
     code = code_version(INGEST_CODE, INGEST_LIBRARIES)
     lists = url_lists(recipe)
     shared = {name: _arguments(recipe, name, lists) for name in recipe.sources}
+    taken = Takedown.load(recipe.run_folder)
     jobs = []
     for item in recipe.inputs():
         source = item.source
@@ -76,12 +79,14 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
         config["quality"] = deciding(arguments["quality"])
         config["plugins"] = [storage.checksum(plugin) for plugin in arguments["plugins"]]
         config["limits"] = _deciding(arguments["limits"])
+        # taken-down rows are kept out, see `Takedown.stamp`
+        arguments["takedown"] = recipe.run_folder if taken else None
         jobs.append(
             Job(
                 root=recipe.run_folder,
                 step="ingest",
                 shard=f"source={source}/{shard_name(item.container)}",
-                address=address("ingest", config, [item.fingerprint], code),
+                address=taken.stamp(address("ingest", config, [item.fingerprint], code)),
                 run=ingest,
                 arguments=arguments,
                 inputs=(item.fingerprint,),
@@ -151,7 +156,11 @@ def write_jobs(
                 if row.shard in consent:
                     own["consent"] = consent[row.shard].files["consent"]
                 files.append(own)
-            inputs = tuple(f"{kind}:{file.checksum}" for own in files for kind, file in own.items())
+            inputs = tuple(
+                f"{row.shard}//{kind}:{file.checksum}"
+                for row, own in zip(part, files, strict=True)
+                for kind, file in own.items()
+            )
             root = recipe.run_folder
             jobs.append(
                 Job(

@@ -38,10 +38,11 @@ CORPUS = pa.schema(
 
 
 COLUMNS = {
+    "attributes": ["row_id", "kept", "reason", "dup_count", *(own.name for own in QUALITY)],
     "consent": ["row_id", *COMPLIANCE, "consent_reason"],
     "cuts": ["row_id", "cut_spans", "cut_reason"],
 }
-"""What is read of the attribute files of a shard beside the verdicts, by the kind of file."""
+"""What is read of the attribute files of a shard, by the kind of file."""
 
 
 def plan_parts(rows: Iterable[Row], shard_bytes: int) -> list[list[Row]]:
@@ -76,8 +77,7 @@ def write_part(job: Job) -> Row:
         tokens = text_bytes = 0
         for part in arguments["parts"]:
             documents = part["documents"]
-            own = {"attributes": _verdicts(part["attributes"])}
-            own |= {kind: _read(part[kind], COLUMNS[kind]) for kind in COLUMNS if kind in part}
+            own = {kind: read_verdicts(kind, part[kind]) for kind in COLUMNS if kind in part}
             at = 0
             for table in _groups(documents):
                 batches = {kind: batch.slice(at, len(table)) for kind, batch in own.items()}
@@ -85,7 +85,7 @@ def write_part(job: Job) -> Row:
                 for kind, batch in batches.items():
                     if not batch["row_id"].equals(table["row_id"].combine_chunks()):
                         raise DamageError(f"{part[kind]} does not match {documents}")
-                reasons = _reasons(batches)
+                reasons = reject_reasons(batches)
                 rejected.update(reasons.drop_null().to_pylist())
                 keep = pc.is_null(reasons)
                 for name in ("dup_count", *(own.name for own in QUALITY[:2])):
@@ -108,7 +108,7 @@ def write_part(job: Job) -> Row:
         return work.commit(read=read, kept=shard.rows, rejected=rejected, stats=stats)
 
 
-def _reasons(batches: dict[str, pa.RecordBatch]) -> pa.Array:
+def reject_reasons(batches: dict[str, pa.RecordBatch]) -> pa.Array:
     """Why rows are not written, ``stage:reason`` of the first stage that rejects, or null."""
     verdicts = batches["attributes"]
     reasons = pc.coalesce(
@@ -150,20 +150,15 @@ def _groups(documents: str):
             yield reader.read_row_group(group, columns=columns)
 
 
-def _verdicts(path: str) -> pa.RecordBatch:
-    """What DEDUP decided, and QUALITY, where there was such a step."""
-    batch = _read(path, ["row_id", "kept", "reason", "dup_count"])
+def read_verdicts(kind: str, path: str) -> pa.RecordBatch:
+    """What WRITE needs of an attribute file of a kind of `COLUMNS`."""
+    names = COLUMNS[kind]
     with storage.open_input(path) as file:
-        own = [column.name for column in QUALITY if column.name in pq.read_schema(file).names]
-    judged = _read(path, own) if own else None
-    for column in QUALITY:
-        values = judged[column.name] if judged else pa.nulls(len(batch), column.type)
-        batch = batch.append_column(column, values)
-    return batch
-
-
-def _read(path: str, columns: list[str]) -> pa.RecordBatch:
-    with storage.open_input(path) as file:
-        table = pq.ParquetFile(file).read(columns=columns).combine_chunks()
+        reader = pq.ParquetFile(file)
+        present = set(reader.schema_arrow.names)
+        table = reader.read(columns=[name for name in names if name in present]).combine_chunks()
+    for column in QUALITY if kind == "attributes" else ():
+        if column.name not in present:  # there was no such step
+            table = table.append_column(column, pa.nulls(len(table), column.type))
     batches = table.to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)

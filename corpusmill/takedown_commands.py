@@ -1,0 +1,94 @@
+"""takedown: rows leave a run, and stay out of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from catalogs import storage
+from catalogs.errors import UserError
+from corpusmill.terminal import errors, output, progress, show_table
+
+Run = Annotated[str, typer.Argument(help="The run folder.", metavar="RUN")]
+File = typer.Option(help="File with one a line ('-': standard input).", metavar="FILE")
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel="Catalogue")(takedown)
+
+
+def takedown(
+    root: Run,
+    urls: Annotated[str | None, File] = None,
+    ids: Annotated[str | None, File] = None,
+    hosts: Annotated[str | None, File] = None,
+    exports: Annotated[
+        list[str] | None,
+        typer.Option(help="Exported files or folders to clean as well; may be given again."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is affected.")] = False,
+) -> None:
+    """Take documents out of a run: list the files that hold them, and write these anew.
+
+    By URL (scheme and fragment do not matter), by id of a text or of a row, or by host ('*.name'
+    for all hosts below a name). The text goes from corpus/, documents/, rejected/ and every
+    attribute file; the ledger still sums up, with the rows rejected at the stage 'takedown'. The
+    run keeps the list, so that running its recipe again does not bring them back.
+
+    Example: corpusmill takedown runs/demo --urls wanted-out.txt
+    """
+    from catalogs.audit import load_plan
+    from catalogs.takedown import Takedown
+    from pipeline.exports import clean_exports, find_exports
+    from pipeline.progress import Progress
+    from pipeline.run import lock
+    from pipeline.takedown import take_down
+
+    load_plan(root)
+    asked = Takedown.of(_lines(urls, "urls"), _lines(hosts, "hosts"), _lines(ids, "ids"))
+    if not asked and not Takedown.load(root):
+        raise UserError("nothing to take down: give --urls, --ids or --hosts with a file")
+    with lock(root):
+        found = find_exports(exports or [])
+        whole = Takedown.load(root) | asked
+        report = take_down(root, asked, apply=False)
+        exported = clean_exports(found, whole, apply=False)
+        body = [[a.step, a.shard, a.path, a.rows] for a in report.files]
+        body += [["export", "", path, rows] for path, rows in exported.items()]
+        if body:
+            show_table("Affected", ["step", "shard", "file", "rows"], body, "rows")
+        if report.copies:
+            output.print(
+                f"{report.copies:,} copies of these texts from other places stay; "
+                "give their id with --ids to take all copies"
+            )
+        if dry_run:
+            output.print(f"{report.rows:,} rows would be taken down; nothing was changed")
+            return
+        shards = len({(affected.step, affected.shard) for affected in report.files})
+        with Progress(progress).step("takedown", shards, 0) as advance:
+            take_down(root, asked, each=advance)
+        clean_exports(found, whole)
+    output.print(
+        f"{report.rows:,} rows taken down, {len(body):,} files written anew", soft_wrap=True
+    )
+    if report.rows:
+        errors.print("what is made from the corpus elsewhere (token files, mixes) is to be redone")
+
+
+def _lines(path: str | None, name: str) -> list[str]:
+    if path is None:
+        return []
+    if path == "-":
+        return sys.stdin.read().splitlines()
+    try:
+        lines = storage.read_text(path).removeprefix("\ufeff").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"--{name} {path}: no such file") from None
+    except (IsADirectoryError, UnicodeDecodeError):
+        raise UserError(f"--{name} {path}: expected a text file, one entry a line") from None
+    if not any(line.strip() for line in lines):
+        raise UserError(f"--{name} {path}: the file holds no entry")
+    return lines

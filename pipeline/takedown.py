@@ -1,0 +1,356 @@
+"""Takedown: rows leave every file of a finished run, and stay out of it.
+
+The list is saved first, then shards are written anew beside the old ones, each followed by its
+ledger row and the end of the old file: corpus/ first, then the attributes, the shards of INGEST
+last, since these tell what is to go. A kill leaves a run that `catalogs.audit` calls unfinished;
+the same command, or a run of the recipe, ends it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from catalogs import storage
+from catalogs.catalog import save_catalog
+from catalogs.ledger import Ledger, Row
+from catalogs.takedown import STAGE, Takedown
+from pipeline.documents import REJECTED, to_table
+from pipeline.shards import SortedShard, compression_options, write_table
+from pipeline.takedown_rows import BLANK, blank
+from pipeline.write import read_verdicts, reject_reasons
+
+ATTRIBUTES = {"judge": "attributes", "boilerplate": "boilerplate", "repeats": "cuts"}
+ATTRIBUTES |= {"consent": "consent"}
+"""Steps with one file a shard whose rows are those of its documents, and the kind of the file."""
+
+
+@dataclass
+class Hits:
+    """Rows of one shard of INGEST that are to go: reason by row_id, for each kind of file."""
+
+    row: Row
+    found: dict[str, dict[str, str]] = field(default_factory=dict)
+    ids: set[str] = field(default_factory=set)
+
+    @property
+    def documents(self) -> dict[str, str]:
+        return self.found["documents"]
+
+    def __bool__(self) -> bool:
+        return any(self.found.values())
+
+
+@dataclass(frozen=True)
+class Affected:
+    """A file that holds rows to be taken down."""
+
+    step: str
+    shard: str
+    path: str
+    rows: int
+
+
+@dataclass
+class Report:
+    """What a takedown affects: files of the run, those of exports; and copies that stay."""
+
+    files: list[Affected]
+    rows: int
+    copies: int
+
+
+def take_down(
+    root: str,
+    asked: Takedown,
+    apply: bool = True,
+    each: Callable[[Row], None] = lambda row: None,
+) -> Report:
+    """Find every file with rows on the list, and write it anew without them.
+
+    Parameters
+    ----------
+    root
+        The run folder.
+    asked
+        Entries added to the list of the run.
+    apply
+        False only looks.
+    each
+        Called with each ledger row whose files were written anew.
+    """
+    ledger = Ledger(root)
+    rows = ledger.rows()
+    takedown = Takedown.load(root) | asked
+    hits = {
+        row.shard: found
+        for row in rows
+        if row.step == "ingest" and (found := _find(ledger, row, takedown))
+    }
+    report = _report(ledger, rows, hits)
+    if not apply:
+        return report
+    takedown.save(root)
+    work = _Work(ledger, takedown, each)
+    for row in rows:
+        if row.step == "write":
+            work.corpus(row, rows, hits)
+    for row in rows:
+        if row.step in ATTRIBUTES and row.shard in hits:
+            work.attributes(row, hits[row.shard])
+    for row in rows:
+        if row.step == "ingest":
+            work.ingest(row, hits.get(row.shard))
+    save_catalog(root)
+    return report
+
+
+def _find(ledger: Ledger, row: Row, takedown: Takedown) -> Hits | None:
+    hits = Hits(row)
+    for kind in ("documents", "rejected", "quarantine"):
+        own = hits.found[kind] = {}
+        for group in _groups(
+            ledger.file(row.files[kind]), ["id", "row_id", "uri", "stage", "reason"]
+        ):
+            for one in group.to_pylist():
+                why = takedown.reason(one["uri"], one["row_id"], one.get("id"))
+                done = kind == "rejected" and (one["stage"], one["reason"]) == (STAGE, why)
+                if why and not done:
+                    own[one["row_id"]] = why
+                    hits.ids.add(one.get("id") or "")
+    return hits if hits else None
+
+
+def _report(ledger: Ledger, rows: list[Row], hits: dict[str, Hits]) -> Report:
+    files = []
+    gone = {name for found in hits.values() for name in found.documents}
+    texts = {name for found in hits.values() for name in found.ids}
+    copies = 0
+    for row in rows:
+        own = hits.get(row.shard)
+        if row.step == "write":
+            count = sum(_count(ledger.file(row.files["corpus"]), gone) if gone else [0])
+            if count:
+                files.append(Affected("write", row.shard, row.files["corpus"].path, count))
+        elif row.step in ATTRIBUTES and own and own.documents:
+            path = row.files[ATTRIBUTES[row.step]].path
+            files.append(Affected(row.step, row.shard, path, len(own.documents)))
+        elif row.step == "ingest":
+            for kind, found in (own.found if own else {}).items():
+                if found:
+                    path = row.files[kind].path
+                    files.append(Affected("ingest", row.shard, path, len(found)))
+            if texts - {""}:
+                documents = own.documents if own else {}
+                for group in _groups(ledger.file(row.files["documents"]), ["id", "row_id"]):
+                    copies += sum(
+                        one["id"] in texts and one["row_id"] not in documents
+                        for one in group.to_pylist()
+                    )
+    return Report(files, sum(len(f) for h in hits.values() for f in h.found.values()), copies)
+
+
+class _Work:
+    def __init__(self, ledger: Ledger, takedown: Takedown, each: Callable[[Row], None]):
+        self.ledger, self.takedown, self.each = ledger, takedown, each
+
+    def corpus(self, row: Row, rows: list[Row], hits: dict[str, Hits]) -> None:
+        shards = {key.partition("//")[0] for key in row.inputs}
+        gone = {name for shard in shards & hits.keys() for name in hits[shard].documents}
+        if not gone:
+            return
+        rejected: Counter[str] = Counter()
+        read = 0
+        for shard in sorted(shards):
+            own = {r.step: r for r in rows if r.shard == shard and r.step in ATTRIBUTES}
+            paths = {
+                "attributes": own["judge"].files["attributes"],
+                "consent": own["consent"].files["consent"] if "consent" in own else None,
+                "cuts": None,
+            }
+            for step in ("boilerplate", "repeats"):  # the later holds what the earlier found
+                if step in own:
+                    paths["cuts"] = own[step].files[ATTRIBUTES[step]]
+            batches = {
+                kind: read_verdicts(kind, self.ledger.file(file))
+                for kind, file in paths.items()
+                if file is not None
+            }
+            stays = ~pc.is_in(
+                batches["attributes"]["row_id"], value_set=pa.array(sorted(gone), pa.string())
+            ).to_numpy(zero_copy_only=False)
+            reasons = reject_reasons(batches).filter(pa.array(stays))
+            rejected.update(reasons.drop_null().to_pylist())
+            read += int(stays.sum())
+        stats = Counter(text_bytes=0, tokens=0)
+
+        def tables(path: str) -> Iterator[pa.Table]:
+            for table in _without(path, gone):
+                stats["text_bytes"] += pc.sum(table["n_bytes"]).as_py() or 0
+                stats["tokens"] += pc.sum(table["n_tokens"]).as_py() or 0
+                yield table
+
+        def make(changed: dict[str, str]) -> Row:
+            kept = pq.read_metadata(changed["corpus"]).num_rows
+            return dataclasses.replace(
+                row,
+                read=read,
+                kept=kept,
+                rejected=dict(sorted(rejected.items())),
+                stats=dict(stats),
+            )
+
+        self._write(row, {"corpus": tables}, make)
+
+    def attributes(self, row: Row, hits: Hits) -> None:
+        kind = ATTRIBUTES[row.step]
+        if not hits.documents:
+            return
+
+        def make(changed: dict[str, str]) -> Row:
+            table = pq.read_table(changed[kind])
+            prefix = f"{row.step}:"
+            if row.step == "judge":
+                reasons = table.filter(pc.invert(table["kept"]))["reason"].to_pylist()
+                reasons = [f"dedup:{reason}" for reason in reasons]
+            elif row.step == "consent":
+                reasons = table["consent_reason"].drop_null().to_pylist()
+            else:
+                reasons = table["cut_reason"].drop_null().to_pylist()
+                reasons = [reason for reason in reasons if reason.startswith(prefix)]
+            rejected = Counter(reasons)
+            kept = len(table) - rejected.total()
+            return dataclasses.replace(
+                row, read=len(table), kept=kept, rejected=dict(sorted(rejected.items()))
+            )
+
+        self._write(row, {kind: lambda path: _without(path, set(hits.documents))}, make)
+
+    def ingest(self, row: Row, hits: Hits | None) -> None:
+        """Move rows to ``rejected/`` without their text; in any case, stamp the address."""
+        if hits is None:
+            if row.address != self.takedown.stamp(row.address):
+                self.ledger.replace(self._stamped(row), {}, ())
+            return
+        found = hits.found
+        stats = Counter(text_bytes=0, tokens=0)
+        moved: list[dict[str, Any]] = []
+
+        def stay(kind: str) -> Callable[[str], Iterator[pa.Table]]:
+            def tables(path: str) -> Iterator[pa.Table]:
+                names = found[kind]
+                for table in _groups(path):
+                    mask = _mask(table, set(names))
+                    blanks = table.filter(mask).select(
+                        [n for n in BLANK if n in table.column_names]
+                    )
+                    moved.extend(blank(one, names[one["row_id"]]) for one in blanks.to_pylist())
+                    table = table.filter(pc.invert(mask))
+                    if kind == "documents":
+                        stats["text_bytes"] += pc.sum(table["n_bytes"]).as_py() or 0
+                        stats["tokens"] += pc.sum(table["n_tokens"]).as_py() or 0
+                    yield table
+
+            return tables
+
+        def rejects(path: str) -> Iterator[pa.Table]:
+            yield from stay("rejected")(path)
+            yield to_table(moved, REJECTED)
+
+        def make(changed: dict[str, str]) -> Row:
+            verdicts = pq.read_table(changed["rejected"], columns=["stage", "reason"])
+            pairs = zip(*(verdicts[name].to_pylist() for name in ("stage", "reason")), strict=True)
+            rejected = Counter(f"{stage}:{reason}" for stage, reason in pairs)
+            errors = Counter(
+                pq.read_table(changed["quarantine"], columns=["error"])["error"].to_pylist()
+            )
+            return dataclasses.replace(
+                row,
+                kept=pq.read_metadata(changed["documents"]).num_rows,
+                rejected=dict(sorted(rejected.items())),
+                quarantined=dict(sorted(errors.items())),
+                stats={**row.stats, **stats} if row.stats.get("text_bytes") else row.stats,
+            )
+
+        makers = {
+            "documents": stay("documents"),
+            "quarantine": stay("quarantine"),
+            "rejected": rejects,
+        }
+        self._write(row, makers, make)
+
+    def _write(
+        self,
+        row: Row,
+        makers: dict[str, Callable[[str], Iterator[pa.Table]]],
+        make: Callable[[dict[str, str]], Row],
+    ) -> None:
+        """Write the files of a row anew, then its row, then end the old files."""
+        with storage.scratch(self.ledger.root, f"takedown-{row.shard.replace('/', '_')}") as folder:
+            changed, files = {}, {}
+            for kind, tables in makers.items():
+                old = row.files[kind]
+                path = storage.join(folder, f"{kind}.parquet")
+                schema, compression = _how(self.ledger.file(old))
+                if kind == "rejected":
+                    shard = SortedShard(path, schema, ["row_id"], 512 << 20, compression)
+                    for table in tables(self.ledger.file(old)):
+                        shard.append(table)
+                    shard.close()
+                else:
+                    write_table(tables(self.ledger.file(old)), path, schema, compression)
+                changed[kind] = path
+                files[kind] = path, self._name(old.path)
+            new = self._stamped(make(changed))
+            self.ledger.replace(new, files, [file.path for file in row.files.values()])
+        self.each(new)
+
+    def _stamped(self, row: Row) -> Row:
+        return dataclasses.replace(row, address=self.takedown.stamp(row.address))
+
+    def _name(self, path: str) -> str:
+        """Another name for the file, by the list: the old one stands until its row is replaced."""
+        stem = re.sub(r"~[0-9a-f]{8}$", "", path.removesuffix(".parquet"))
+        return f"{stem}~{self.takedown.digest[:8]}.parquet"
+
+
+def _groups(path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    with storage.open_input(path) as file:
+        reader = pq.ParquetFile(file, pre_buffer=False)
+        if columns is not None:
+            columns = [name for name in columns if name in reader.schema_arrow.names]
+        for group in range(reader.num_row_groups):
+            yield reader.read_row_group(group, columns=columns)
+
+
+def _mask(table: pa.Table, names: set[str]) -> pa.ChunkedArray:
+    return pc.is_in(table["row_id"], value_set=pa.array(sorted(names), pa.string()))
+
+
+def _without(path: str, names: set[str]) -> Iterator[pa.Table]:
+    for table in _groups(path):
+        yield table.filter(pc.invert(_mask(table, names)))
+
+
+def _count(path: str, names: set[str]) -> Iterator[int]:
+    for table in _groups(path, ["row_id"]):
+        yield pc.sum(_mask(table, names)).as_py() or 0
+
+
+def _how(path: str) -> tuple[pa.Schema, dict[str, Any]]:
+    """Schema and compression of a shard."""
+    with storage.open_input(path) as file:
+        reader = pq.ParquetFile(file)
+        schema, codec = reader.schema_arrow, "ZSTD"
+        if reader.num_row_groups:
+            codec = reader.metadata.row_group(0).column(0).compression
+    name = "none" if codec == "UNCOMPRESSED" else codec.lower()
+    return schema, compression_options(name, 3 if name == "zstd" else None)

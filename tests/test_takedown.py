@@ -1,0 +1,246 @@
+"""Takedown: texts leave every file of a run, the account sums up, and nothing comes back."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import ray
+
+from catalogs.audit import audit
+from catalogs.catalog import open_catalog
+from catalogs.explain import find
+from catalogs.ledger import Ledger
+from catalogs.takedown import Takedown, plain_url
+from pipeline.recipe import load_recipe
+from pipeline.run import run
+from pipeline.schedule import Settings, start_ray
+from pipeline.takedown import take_down
+from tests.inputs import files_of, prose, small_sources, write_recipe
+
+SETTINGS = Settings(workers=2)
+TEXTS = ("corpus", "documents", "rejected", "attributes")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    start_ray(SETTINGS)
+    yield
+    ray.shutdown()
+
+
+def recipe_of(folder):
+    fields = {"consent": {"mode": "permissive"}, "boilerplate": {"cut": True}}
+    return load_recipe(str(write_recipe(folder, small_sources_once(folder), **fields)))
+
+
+def small_sources_once(folder):
+    if not (folder / "a.warc.gz").exists():
+        return small_sources(folder)
+    return {
+        "web": {"reader": "warc", "paths": "*.warc.gz"},
+        "texts": {"reader": "jsonl", "paths": "texts.jsonl", "options": {"uri_field": "url"}},
+    }
+
+
+@pytest.fixture(scope="module")
+def milled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("milled")
+    run(recipe_of(folder), SETTINGS)
+    return folder
+
+
+@pytest.fixture
+def folder(milled, tmp_path):
+    """A copy of a finished run; inputs keep their times, so that they are the same inputs."""
+    place = tmp_path / "copy"
+    shutil.copytree(milled, place, copy_function=shutil.copy2)
+    return place
+
+
+def ask(folder, query):
+    with open_catalog(str(folder / "run")) as catalog:
+        return catalog.execute(query).fetchall()
+
+
+def command(*arguments, folder):
+    return subprocess.run(
+        [sys.executable, "-m", "corpusmill", "takedown", "run", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+    )
+
+
+def holding(folder, words):
+    """The Parquet files of the run that hold these words in any column."""
+    found = []
+    for path in sorted((folder / "run").rglob("*.parquet")):
+        table = pq.read_table(path)
+        if any(words in str(value) for value in table.to_pylist()):
+            found.append(str(path.relative_to(folder / "run")))
+    return found
+
+
+def shards(folder):
+    """Bytes of the shards that hold texts or verdicts, without the mark of a takedown."""
+    every = {}
+    for kind in TEXTS:
+        for name, data in files_of(folder / "run" / kind).items():
+            every[f"{kind}/{name.partition('~')[0].removesuffix('.parquet')}"] = data
+    return every
+
+
+def test_the_command_lists_and_rewrites(folder):
+    (folder / "urls.txt").write_text(
+        "# wanted out\nhttps://example.org/90#top\nexample.org/text/3\n"
+    )
+    words = prose(90).split("\n")[0]
+    assert len(holding(folder, words)) == 2  # documents and corpus
+    looked = command("--urls", "urls.txt", "--dry-run", folder=folder)
+    assert looked.returncode == 0, looked.stderr
+    assert "corpus/source=web" in looked.stdout and "documents/source=web" in looked.stdout
+    assert len(holding(folder, words)) == 2
+    before = ask(folder, "SELECT count(*), sum(n_tokens) FROM corpus")[0]
+    done = command("--urls", "urls.txt", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "1 rows taken down" in done.stdout
+    assert holding(folder, words) == []
+    after = ask(folder, "SELECT count(*), sum(n_tokens) FROM corpus")[0]
+    assert after[0] == before[0] - 1 and after[1] < before[1]
+    assert audit(str(folder / "run")).problems == []
+    funnel = ask(folder, "SELECT reason, records FROM funnel WHERE stage = 'takedown'")
+    assert funnel == [("url", 1)]
+    (story,) = find(str(folder / "run"), "https://example.org/90")
+    assert story.outcome == "rejected at takedown: url" and story.row["text"] is None
+    again = command("--urls", "urls.txt", folder=folder)
+    assert "0 rows taken down" in again.stdout
+
+
+def test_a_run_of_the_recipe_does_not_bring_it_back(folder):
+    (text_id,) = ask(folder, "SELECT id FROM corpus WHERE uri = 'https://example.org/35'")[0]
+    take_down(str(folder / "run"), Takedown.of(ids=[text_id], hosts=["*.none.test"]))
+    kept = ask(folder, "SELECT count(*) FROM corpus")
+    summary = run(recipe_of(folder), SETTINGS)
+    assert summary.skipped > 0
+    ingest = Ledger(str(folder / "run")).rows("ingest")
+    assert sum(row.rejected.get("takedown:id", 0) for row in ingest) == 2  # both copies
+    assert ask(folder, "SELECT count(*) FROM corpus") == kept
+    assert holding(folder, prose(35).split("\n")[0]) == []
+    assert audit(str(folder / "run")).problems == []
+
+
+def test_shards_are_those_of_a_run_that_had_the_list_from_the_start(folder, tmp_path):
+    asked = Takedown.of(urls=["https://example.org/2", "https://example.org/text/210"])
+    take_down(str(folder / "run"), asked)
+    run(recipe_of(folder), SETTINGS)
+    rewritten = shards(folder)
+    shutil.rmtree(folder / "run")
+    (folder / "run").mkdir()
+    asked.save(str(folder / "run"))
+    run(recipe_of(folder), SETTINGS)
+    again = shards(folder)
+    assert [name for name in again if again[name] != rewritten.get(name)] == []
+    assert again.keys() == rewritten.keys()
+
+
+def test_a_copy_elsewhere_is_told_and_stays(folder):
+    (folder / "ids.txt").write_text("")
+    assert command("--ids", "ids.txt", folder=folder).returncode == 2
+    rows = ask(folder, "SELECT row_id, id FROM documents WHERE uri = 'https://example.org/31'")
+    assert len(rows) == 2 and rows[0][1] == rows[1][1]
+    (folder / "ids.txt").write_text(rows[0][0])
+    done = command("--ids", "ids.txt", folder=folder)
+    assert "1 copies of these texts" in done.stdout
+    assert len(holding(folder, prose(31).split("\n")[0])) >= 1
+
+
+def test_whole_hosts_go(folder):
+    (folder / "hosts.txt").write_text("Example.ORG\n")
+    done = command("--hosts", "hosts.txt", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert ask(folder, "SELECT count(*) FROM corpus") == [(0,)]
+    assert ask(folder, "SELECT count(*) FROM rejected WHERE text IS NOT NULL") == [(0,)]
+    assert audit(str(folder / "run")).problems == []
+    assert holding(folder, "the stone wheel") == []
+
+
+def test_a_takedown_that_was_cut_short_is_found_and_ended(folder):
+    root = str(folder / "run")
+    asked = Takedown.of(urls=["https://example.org/90"])
+    asked.save(root)  # as a kill right after the first step leaves it
+    assert any("takedown.json" in problem for problem in audit(root).problems)
+    done = command(folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert audit(root).problems == [] and holding(folder, prose(90).split("\n")[0]) == []
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4, 5])
+def test_a_kill_between_two_shards_loses_nothing(folder, after):
+    root, count = str(folder / "run"), 0
+
+    def stop(row):
+        nonlocal count
+        count += 1
+        if count == after:
+            raise KeyboardInterrupt
+
+    asked = Takedown.of(urls=["https://example.org/90", "https://example.org/text/220"])
+    try:
+        take_down(root, asked, each=stop)
+    except KeyboardInterrupt:
+        assert audit(root).problems
+    take_down(root, Takedown())
+    assert audit(root).problems == []
+    assert holding(folder, prose(90).split("\n")[0]) == []
+    assert ask(folder, "SELECT sum(records) FROM funnel WHERE stage = 'takedown'") == [(2,)]
+
+
+def test_exports_are_cleaned(folder):
+    out = folder / "out"
+    out.mkdir()
+    rows = [{"url": f"https://example.org/{n}", "text": f"t{n}"} for n in range(88, 92)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (out / "a.jsonl").write_text(lines)
+    (out / "b.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    pq.write_table(pa.table({"uri": [row["url"] for row in rows]}), out / "c.parquet")
+    (folder / "urls.txt").write_text("https://example.org/90\n")
+    done = command("--urls", "urls.txt", "--exports", "out", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "/90" not in (out / "a.jsonl").read_text()
+    assert len(gzip.decompress((out / "b.jsonl.gz").read_bytes()).splitlines()) == 3
+    assert pq.read_table(out / "c.parquet").num_rows == 3
+    assert "a.jsonl" in done.stdout and "c.parquet" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "nothing to take down"),
+        (("--urls", "no.txt"), "no such file"),
+        (("--urls", "empty.txt"), "holds no entry"),
+        (("--urls", "urls.txt", "--exports", "empty.txt"), "no file ends with"),
+    ],
+)
+def test_mistakes_are_told(folder, arguments, words):
+    (folder / "empty.txt").write_text("\n")
+    (folder / "urls.txt").write_text("https://example.org/90\n")
+    process = command(*arguments, folder=folder)
+    assert process.returncode == 2 and words in process.stderr
+
+
+def test_urls_compare_without_scheme_fragment_and_port():
+    assert plain_url("HTTPS://Exämple.org:443/A?b#c") == plain_url("http://xn--exmple-cua.org/A?b")
+    assert plain_url("https://example.org") == plain_url("example.org/")
+    assert plain_url("code/a.py") == "code/a.py"
+    hosts = Takedown.of(hosts=["*.a.test"])
+    assert hosts.reason("https://x.a.test/1") == hosts.reason("https://a.test/") == "host"
+    assert hosts.reason("https://ba.test/") is None
