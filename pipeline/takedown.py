@@ -23,13 +23,21 @@ from catalogs import storage
 from catalogs.catalog import save_catalog
 from catalogs.ledger import Ledger, Row
 from catalogs.takedown import STAGE, Takedown
-from pipeline.documents import REJECTED, to_table
-from pipeline.shards import SortedShard, compression_options, write_table
+from pipeline.consent import VERDICTS
+from pipeline.documents import DOCUMENTS, QUARANTINE, REJECTED, to_table
+from pipeline.shards import SortedShard, compression_options, conform, write_table
 from pipeline.takedown_rows import BLANK, blank
-from pipeline.write import read_verdicts, reject_reasons
+from pipeline.write import CORPUS, read_verdicts, reject_reasons
 
 ATTRIBUTES = {"judge": "attributes", "boilerplate": "boilerplate", "repeats": "cuts"}
 ATTRIBUTES |= {"consent": "consent"}
+_SCHEMAS = {
+    "documents": DOCUMENTS,
+    "rejected": REJECTED,
+    "quarantine": QUARANTINE,
+    "corpus": CORPUS,
+    "consent": VERDICTS,
+}
 """Steps with one file a shard whose rows are those of its documents, and the kind of the file."""
 
 
@@ -179,17 +187,14 @@ class _Work:
             for step in ("boilerplate", "repeats"):  # the later holds what the earlier found
                 if step in own:
                     paths["cuts"] = own[step].files[ATTRIBUTES[step]]
+            # one by one: after a kill some of them are done and others not
             batches = {
-                kind: read_verdicts(kind, self.ledger.file(file))
+                kind: _left(read_verdicts(kind, self.ledger.file(file)), gone)
                 for kind, file in paths.items()
                 if file is not None
             }
-            stays = ~pc.is_in(
-                batches["attributes"]["row_id"], value_set=pa.array(sorted(gone), pa.string())
-            ).to_numpy(zero_copy_only=False)
-            reasons = reject_reasons(batches).filter(pa.array(stays))
-            rejected.update(reasons.drop_null().to_pylist())
-            read += int(stays.sum())
+            rejected.update(reject_reasons(batches).drop_null().to_pylist())
+            read += len(batches["attributes"])
         stats = Counter(text_bytes=0, tokens=0)
 
         def tables(path: str) -> Iterator[pa.Table]:
@@ -299,14 +304,15 @@ class _Work:
             for kind, tables in makers.items():
                 old = row.files[kind]
                 path = storage.join(folder, f"{kind}.parquet")
-                schema, compression = _how(self.ledger.file(old))
+                schema, compression = _how(self.ledger.file(old), kind)
                 if kind == "rejected":
                     shard = SortedShard(path, schema, ["row_id"], 512 << 20, compression)
                     for table in tables(self.ledger.file(old)):
                         shard.append(table)
                     shard.close()
                 else:
-                    write_table(tables(self.ledger.file(old)), path, schema, compression)
+                    made = (conform(table, schema) for table in tables(self.ledger.file(old)))
+                    write_table(made, path, schema, compression)
                 changed[kind] = path
                 files[kind] = path, self._name(old.path)
             new = self._stamped(make(changed))
@@ -335,6 +341,11 @@ def _mask(table: pa.Table, names: set[str]) -> pa.ChunkedArray:
     return pc.is_in(table["row_id"], value_set=pa.array(sorted(names), pa.string()))
 
 
+def _left(batch: pa.RecordBatch, names: set[str]) -> pa.RecordBatch:
+    gone = pc.is_in(batch["row_id"], value_set=pa.array(sorted(names), pa.string()))
+    return batch.filter(pc.invert(gone))
+
+
 def _without(path: str, names: set[str]) -> Iterator[pa.Table]:
     for table in _groups(path):
         yield table.filter(pc.invert(_mask(table, names)))
@@ -345,7 +356,7 @@ def _count(path: str, names: set[str]) -> Iterator[int]:
         yield pc.sum(_mask(table, names)).as_py() or 0
 
 
-def _how(path: str) -> tuple[pa.Schema, dict[str, Any]]:
+def _how(path: str, kind: str) -> tuple[pa.Schema, dict[str, Any]]:
     """Schema and compression of a shard."""
     with storage.open_input(path) as file:
         reader = pq.ParquetFile(file)
@@ -353,4 +364,4 @@ def _how(path: str) -> tuple[pa.Schema, dict[str, Any]]:
         if reader.num_row_groups:
             codec = reader.metadata.row_group(0).column(0).compression
     name = "none" if codec == "UNCOMPRESSED" else codec.lower()
-    return schema, compression_options(name, 3 if name == "zstd" else None)
+    return _SCHEMAS.get(kind, schema), compression_options(name, 3 if name == "zstd" else None)
