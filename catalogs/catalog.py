@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalogs import dedup_views, storage
+from catalogs.applied import applied_files, with_applied
 from catalogs.charsets import CHARSETS, charset_rows
 from catalogs.digests import DIGESTS, digest_rows
 from catalogs.errors import UserError
@@ -341,13 +342,15 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
         columns = (*LICENSE, "opt_out", "opt_out_evidence")
         final = f" REPLACE ({', '.join(f't.{name} AS {name}' for name in columns)})"
         consent = f"SELECT * FROM {_scan(paths['consent'])}"
-    connection.execute(
-        f"CREATE VIEW documents AS SELECT d.*{final}, a.* EXCLUDE (row_id) "
+    applied = applied_files(ledger, rows)
+    documents = (
+        f"SELECT d.*{final}, a.* EXCLUDE (row_id) "
         "REPLACE (kept AND t.consent_reason IS NULL AND c.cut_reason IS NULL AS kept), "
         "t.consent_reason, c.* EXCLUDE (row_id) "
         f"FROM {_scan(paths['documents'])} d LEFT JOIN ({attributes}) a USING (row_id) "
         f"LEFT JOIN ({consent}) t USING (row_id) LEFT JOIN ({cuts}) c USING (row_id)"
     )
+    connection.execute(f"CREATE VIEW documents AS {with_applied(documents, applied, _scan)}")
     later = ", ".join((*DEDUP, *QUALITY, *CONSENT, *BOILERPLATE))
     connection.execute(
         f"CREATE VIEW rejected AS SELECT * FROM {_scan(paths['rejected'])} UNION ALL BY NAME "
@@ -356,10 +359,10 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
         f"* EXCLUDE ({later}) FROM documents WHERE NOT kept"
     )
     connection.execute(f"CREATE VIEW quarantine AS SELECT * FROM {_scan(paths['quarantine'])}")
-    corpus = f"* FROM {_scan(paths['corpus'])}"
-    if not paths["corpus"]:
-        corpus = "*, 0::BIGINT AS cut_bytes FROM documents WHERE kept"
-    connection.execute(f"CREATE VIEW corpus AS SELECT {corpus}")
+    corpus = "SELECT *, 0::BIGINT AS cut_bytes FROM documents WHERE kept"
+    if paths["corpus"]:
+        corpus = with_applied(f"SELECT * FROM {_scan(paths['corpus'])}", applied, _scan)
+    connection.execute(f"CREATE VIEW corpus AS {corpus}")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, rows: list[Row], how: str) -> None:

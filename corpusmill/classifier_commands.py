@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from typing import Annotated, Any
@@ -10,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from catalogs.errors import UserError
-from corpusmill.terminal import errors, output, show_table
+from corpusmill.run_commands import Run
+from corpusmill.terminal import errors, output, progress, show_table
 
 app = typer.Typer(
     help="Train, show and apply quality classifiers.",
@@ -25,6 +27,10 @@ _SPEC = "SQL, 'RUN: SQL', a run folder, or files (.txt a text a line, .jsonl, .p
 Model = Annotated[str, typer.Argument(help="Model file or its folder.", metavar="MODEL")]
 Names = Annotated[str, typer.Option(help="Name of the model.")]
 RunOption = Annotated[str | None, typer.Option(help="Run that SQL is asked of.", metavar="RUN")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Jobs at once; default all CPUs.")]
+PageOut = Annotated[
+    str | None, typer.Option(help="Where the page goes; default RUN/reports/scores-NAME.html.")
+]
 Out = Annotated[str, typer.Option(help="Folder that the model's folder is made in.")]
 
 
@@ -65,26 +71,56 @@ def train(
     ] = None,
     min_count: Annotated[int, typer.Option(min=1, help="Rarer words are left out.")] = 1,
     seed: Annotated[int, typer.Option(help="What training draws with.")] = 1,
+    target_column: Annotated[
+        str | None, typer.Option(help="Column of numbers of --examples that a regressor estimates.")
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="Train an estimator over embeddings instead: static, NAME:MODEL."),
+    ] = None,
+    estimator: Annotated[
+        str | None,
+        typer.Option(help="ridge, linear, logistic, boosting or a class such as sklearn.svm.SVR."),
+    ] = None,
+    params: Annotated[str, typer.Option(help="Arguments of the estimator, as JSON.")] = "{}",
+    plugin: Annotated[
+        list[str] | None, typer.Option(help="Python file that registers encoders.")
+    ] = None,
 ) -> None:
-    """Train a fastText classifier, measure it on held-out examples, calibrate it, write its card.
+    """Train a quality classifier, measure it on held-out examples, calibrate it, write its card.
+
+    A fastText classifier, unless an encoder, an estimator or a target column is given.
 
     Example: corpusmill classifier train --positive good.jsonl --negative runs/demo --name good
     """
     from pipeline.classifier_card import save_model
     from pipeline.classifier_train import FastTextSettings, train_fasttext
+    from pipeline.embeddings import train_embedding
     from pipeline.examples import Columns
+    from pipeline.plugins import load_plugin
 
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
-        raise UserError(f"--name {name}: letters, digits, '_' and '-' only")
-    columns = Columns(text_column, label_column, whole_files, first_chars)
-    found, origin = _examples(positive, negative, examples, columns, run, limit)
-    settings = FastTextSettings(ngrams, dim, epochs, rate, buckets, min_count, seed)
-    trained = train_fasttext(found, settings, held_out, lambda line: errors.print(line))
+    _check_name(name)
+    if label_column and target_column:
+        raise UserError("--label-column or --target-column: labels and numbers are two tasks")
+    columns = Columns(text_column, label_column or target_column, whole_files, first_chars)
+    found, origin = _examples(
+        positive, negative, examples, columns, run, limit, bool(target_column)
+    )
+    if encoder or estimator or target_column:
+        for path in plugin or ():
+            load_plugin(path)
+        estimator = estimator or ("ridge" if target_column else "logistic")
+        trained = train_embedding(
+            found, encoder or "static", estimator, _json(params), target_column, held_out, _say
+        )
+    else:
+        settings = FastTextSettings(ngrams, dim, epochs, rate, buckets, min_count, seed)
+        trained = train_fasttext(found, settings, held_out, _say)
     folder = save_model(trained, name, out, _about(found, origin, columns))
     _show_card(folder)
 
 
-def _examples(positive, negative, examples, columns, run, limit):
+def _examples(positive, negative, examples, columns, run, limit, numbers=False):
     """Labelled texts, and where they are from."""
     from dataclasses import replace
 
@@ -95,8 +131,10 @@ def _examples(positive, negative, examples, columns, run, limit):
         raise UserError("--examples stands alone: give it, or --positive and --negative")
     if examples:
         if columns.label is None:
-            raise UserError("--examples needs --label-column")
+            raise UserError("--examples needs --label-column or --target-column")
         rows = read_examples(examples, columns, run, "--examples")
+        if numbers:
+            return collect(_numbers(rows, columns.label), limit, False), {"all": list(examples)}
         found = collect(((text, str(label)) for text, label in rows), limit)
         return found, {"all": list(examples)}
     if not positive or not negative:
@@ -111,6 +149,26 @@ def _examples(positive, negative, examples, columns, run, limit):
                 yield text, label
 
     return collect(both(), limit, keep_first=True), {POSITIVE: positive, NEGATIVE: negative}
+
+
+def _numbers(rows, column: str):
+    for text, value in rows:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise UserError(f"--target-column {column}: {value!r} is no number") from None
+        if math.isfinite(number):
+            yield text, number
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"--params {text}: not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"--params {text}: expected a JSON object of arguments")
+    return found
 
 
 def _about(found, origin: dict[str, list[str]], columns) -> dict[str, Any]:
@@ -204,11 +262,151 @@ def _show_card(folder: str) -> None:
         names = ["examples", "precision", "recall", "f1", "auc"]
         body = [[label, *(own[n] for n in names)] for label, own in held["labels"].items()]
         show_table("Labels", ["label", *names], body, " ".join(names))
-    _show_snippet(card["name"], folder, card["file"]["sha256"])
+    _show_snippet(card["name"], folder, card["file"]["sha256"], card["first_chars"])
 
 
-def _show_snippet(name: str, path: str, digest: str) -> None:
+def _show_snippet(name: str, path: str, digest: str, first_chars: int = 0) -> None:
     from pipeline.classifier_card import snippet
 
     output.print("In a recipe:", style="bold")
-    output.print(snippet(name, path, digest), markup=False, highlight=False, soft_wrap=True)
+    output.print(
+        snippet(name, path, digest, first_chars), markup=False, highlight=False, soft_wrap=True
+    )
+
+
+@app.command()
+def apply(
+    root: Run,
+    model: Annotated[str, typer.Option(help="Model file or its folder.")],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the score; default the model's own.")
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="Label whose probability is the score.")
+    ] = None,
+    first_chars: Annotated[int, typer.Option(min=0, help="Characters looked at; 0: all.")] = 0,
+    samples: Annotated[int, typer.Option(min=0, max=100, help="Texts shown at each place.")] = 6,
+    seed: Annotated[int, typer.Option(help="What the samples are drawn with.")] = 0,
+    out: PageOut = None,
+    workers: Workers = None,
+) -> None:
+    """Score a finished run, as a column of its documents, and write a page to judge it by.
+
+    No raw input is read again. Ask for the score as scores['NAME'].
+
+    Example: corpusmill classifier apply runs/demo --model models/good-1a2b3c4d
+    """
+    from catalogs import storage
+    from pipeline.classifier_apply import apply_model
+    from pipeline.classifier_card import load_card
+    from pipeline.classifier_model import load_scorer, model_file
+    from pipeline.progress import Progress
+    from pipeline.schedule import Settings
+
+    file = model_file(model)
+    card = load_card(file)
+    name = name or (card or {}).get("name") or os.path.basename(file).split(".")[0]
+    _check_name(name)
+    checksum = storage.checksum(file)
+    load_scorer(file, checksum, positive)
+    about = {"path": os.path.abspath(file), "checksum": checksum, "positive": positive}
+    about |= {"first_chars": first_chars, "plugins": _plugins(root)}
+    outcome = apply_model(root, name, about, Settings(workers=workers), Progress(progress))
+    told = f"{outcome.done} shards scored" if outcome.done else "nothing to do"
+    before = f", {outcome.skipped} were scored before" if outcome.skipped else ""
+    output.print(f"{told}{before}: scores['{name}']", markup=False)
+    _write_page(root, name, card, samples, seed, out)
+
+
+@app.command()
+def preview(
+    root: Run,
+    name: Annotated[str, typer.Argument(help="Name of a score.", metavar="SCORE")],
+    samples: Annotated[int, typer.Option(min=0, max=100, help="Texts shown at each place.")] = 6,
+    seed: Annotated[int, typer.Option(help="What the samples are drawn with.")] = 0,
+    out: PageOut = None,
+) -> None:
+    """Write a page about a score of a run: its spread, and the top, middle and bottom documents.
+
+    Example: corpusmill classifier preview runs/demo good
+    """
+    _write_page(root, name, None, samples, seed, out)
+
+
+@app.command()
+def select(
+    root: Run,
+    positive: Annotated[
+        list[str], typer.Option(help=f"50 to 5,000 examples of what is wanted: {_SPEC}.")
+    ],
+    name: Names,
+    negative: Annotated[
+        list[str] | None, typer.Option(help="Default: documents that the run keeps, by hash.")
+    ] = None,
+    negatives: Annotated[
+        int, typer.Option(min=20, help="Documents of the run that are taken at most.")
+    ] = 10_000,
+    text_column: Annotated[str, typer.Option(help="Column or field of the texts.")] = "text",
+    whole_files: Annotated[
+        bool, typer.Option("--whole-files", help="A .txt file is one text, not one a line.")
+    ] = False,
+    first_chars: Annotated[
+        int, typer.Option(min=0, help="Characters of each text that count; 0 for all.")
+    ] = 0,
+    models: Out = MODELS,
+    seed: Annotated[int, typer.Option(help="What training and samples are drawn with.")] = 1,
+    samples: Annotated[int, typer.Option(min=0, max=100, help="Texts shown at each place.")] = 6,
+    out: PageOut = None,
+    workers: Workers = None,
+) -> None:
+    """Task-targeted selection: from a few examples to a score of every document, and a page.
+
+    Trains a classifier of the examples against documents of the run, applies it to the run, and
+    writes the page with the top, middle and bottom documents.
+
+    Example: corpusmill classifier select runs/demo --positive gsm8k.jsonl --name maths
+    """
+    from pipeline.classifier_card import save_model
+    from pipeline.classifier_train import FastTextSettings, train_fasttext
+    from pipeline.examples import Columns
+
+    _check_name(name)
+    columns = Columns(text_column, None, whole_files, first_chars)
+    found, origin = _examples(positive, negative or [root], None, columns, root, negatives)
+    trained = train_fasttext(found, FastTextSettings(seed=seed), 0.2, _say)
+    folder = save_model(trained, name, models, _about(found, origin, columns))
+    _show_card(folder)
+    apply(root, folder, name, None, first_chars, samples, seed, out, workers)
+
+
+def _write_page(root, name: str, card, samples: int, seed: int, out: str | None) -> None:
+    from catalogs import storage
+    from catalogs.score_page import headline, look_at_scores, score_page
+    from corpusmill.tune_commands import write_page
+
+    view = look_at_scores(root, name, samples, seed)
+    path = out or storage.join(root, "reports", f"scores-{name}.html")
+    write_page(path, score_page(view, card))
+    output.print(headline(view), markup=False, soft_wrap=True)
+    output.print(f"page: {path}", soft_wrap=True, markup=False)
+
+
+def _plugins(root: str) -> list[str]:
+    from catalogs import storage
+    from pipeline.plugins import load_plugin
+    from pipeline.recipe import load_yaml
+
+    recipe = load_yaml(storage.join(root, "recipe.yaml"))
+    found = [storage.join(recipe.get("root") or ".", own) for own in recipe.get("plugins") or ()]
+    for path in found:
+        load_plugin(path)
+    return found
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+        raise UserError(f"--name {name}: letters, digits, '_' and '-' only, at most 64")
+
+
+def _say(line: str) -> None:
+    errors.print(line, markup=False, highlight=False)

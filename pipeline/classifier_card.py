@@ -87,17 +87,19 @@ def load_card(path: str) -> dict[str, Any] | None:
         raise UserError(f"{card}: damaged: {error}") from None
 
 
-def snippet(name: str, path: str, digest: str) -> str:
+def snippet(name: str, path: str, digest: str, first_chars: int = 0) -> str:
     """What a recipe says to score with a model."""
     key = name.replace(".", "_")
-    return f"quality:\n  models:\n    {key}: {{path: {path}, sha256: {digest}}}\n"
+    cut = f", first_chars: {first_chars}" if first_chars else ""
+    return f"quality:\n  models:\n    {key}: {{path: {path}, sha256: {digest}{cut}}}\n"
 
 
 def card_page(card: dict[str, Any], folder: str) -> str:
     """A card as Markdown."""
     held, lines = card["held_out"], [f"# {card['name']} {card['version']}\n"]
     lines.append(_kind(card) + "\n")
-    lines.append("```yaml\n" + snippet(card["name"], folder, card["file"]["sha256"]) + "```\n")
+    told = snippet(card["name"], folder, card["file"]["sha256"], card["first_chars"])
+    lines.append(f"```yaml\n{told}```\n")
     lines.append("## Examples\n")
     lines += _table(
         ["label", "taken", "from"],

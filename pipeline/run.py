@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import yaml
 
 from catalogs import storage
+from catalogs.applied import still_applies
 from catalogs.audit import save_plan
 from catalogs.catalog import save_catalog
 from catalogs.errors import DamageError, UserError
@@ -138,9 +139,10 @@ class Runner:
         """Drop what the plan does not name, write the catalogue, and declare the run complete."""
         known = {step: set(names) for step, names in self.plan.items()}
         rows = self.ledger.rows()
-        extra = [row for row in rows if row.shard not in known.get(row.step, ())]
-        self.ledger.retire(extra)
-        self._sweep(row for row in rows if row.shard in known.get(row.step, ()))
+        kept = [r for r in rows if r.shard in known.get(r.step, ()) or still_applies(r, rows)]
+        names = {(row.step, row.shard) for row in kept}
+        self.ledger.retire(row for row in rows if (row.step, row.shard) not in names)
+        self._sweep(kept)
         if catalogue:
             save_catalog(self.root)
         save_plan(self.root, {"state": "complete", "shards": self.plan})

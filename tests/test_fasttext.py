@@ -139,7 +139,7 @@ def test_kinds_that_are_not_linear_are_told(tmp_path):
     for name, settings in {"subwords": {"minn": 2, "maxn": 3}, "hs": {"loss": "hs"}}.items():
         (tmp_path / name).mkdir()
         _, path = train(tmp_path / name, **settings)
-        with pytest.raises(ValueError, match="subwords|losses"):
+        with pytest.raises(ValueError, match=r"subwords|losses"):
             read_fasttext(path)
     other = tmp_path / "other.bin"
     other.write_bytes(struct.pack("<2i", 1, 2) + b"x" * 200)
