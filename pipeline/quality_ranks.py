@@ -110,8 +110,8 @@ def rank_of(scores: pa.Array, quantiles: np.ndarray | None) -> np.ndarray:
 
 
 def step_of(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
-    """Steps of rank of values: the first quantile that is not below them, from 1."""
-    return np.minimum(np.searchsorted(quantiles, values), len(quantiles) - 1) + 1
+    """Steps of rank of values: how many quantiles are not above them, one at least."""
+    return np.maximum(np.searchsorted(quantiles, values, side="right"), 1)
 
 
 def combine(ranks: Sequence[np.ndarray], how: str) -> np.ndarray:

@@ -1,0 +1,389 @@
+"""Quality in a run: scores as columns, cuts, ranks and parts over the corpus, applied models."""
+
+from __future__ import annotations
+
+import json
+import math
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalogs.audit import audit
+from catalogs.catalog import open_catalog
+from catalogs.errors import UserError
+from catalogs.explain import find
+from catalogs.ledger import Ledger
+from catalogs.score_page import look_at_scores, score_page
+from pipeline.classifier_card import load_card, save_model
+from pipeline.classifier_model import model_file, sha256
+from pipeline.classifier_train import FastTextSettings, train_fasttext
+from pipeline.documents import LABELS, SCORES
+from pipeline.examples import collect
+from pipeline.quality import map_column
+from pipeline.quality_config import Quality
+from pipeline.quality_jobs import verdict_columns
+from pipeline.quality_ranks import write_scale
+from pipeline.recipe import load_recipe
+from pipeline.run import run
+from pipeline.schedule import Settings
+from tests.inputs import files_of, write_recipe
+from tests.test_classifier import BAD, GOOD, LAW, invoke, words
+
+ABOUT = {
+    "from": {"all": ["here"]},
+    "left_out": dict.fromkeys(("repeated", "conflicting", "beyond_limit", "empty"), 0),
+    "first_chars": 0,
+}
+
+
+def model(folder, name, kinds, seed=1):
+    """A small model; `kinds` maps labels to the words that they are made of."""
+    rows = [
+        (words(kind, 5000 * place + number), label)
+        for place, (label, kind) in enumerate(kinds.items(), 1)
+        for number in range(40)
+    ]
+    trained = train_fasttext(collect(rows, 100), FastTextSettings(seed=seed, epochs=8))
+    path = save_model(trained, name, str(folder / "models"), ABOUT)
+    return {"path": path, "sha256": sha256(model_file(path))}
+
+
+@pytest.fixture(scope="module")
+def milled(tmp_path_factory):
+    """A run with two scores, topics, an ensemble, cuts and parts; and its recipe."""
+    folder = tmp_path_factory.mktemp("quality")
+    kinds = [GOOD, BAD, LAW]
+    for source, start, count in (("web", 0, 240), ("notes", 400, 60)):
+        rows = [{"text": words(kinds[n % 3], n)} for n in range(start, start + count)]
+        rows += rows[:7]  # copies
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / f"{source}.jsonl").write_text(lines)
+    quality = {
+        "models": {
+            "good": {
+                **model(folder, "good", {"positive": GOOD, "negative": BAD}),
+                "min": 0.02,
+                "top": "60 %",
+            },
+            "law": {**model(folder, "law", {"positive": LAW, "negative": BAD}), "first_chars": 90},
+            "topic": {
+                **model(folder, "topic", {"maths": GOOD, "spam": BAD, "law": LAW}),
+                "sources": ["web"],
+                "drop": ["spam"],
+            },
+        },
+        "ensembles": {
+            "best": {"of": ["good", "law"], "combine": "max", "top": 0.8},
+            "mean": {"of": ["good", "law"], "combine": "mean"},
+        },
+        "buckets": {"score": "mean", "per": "topic", "count": 5},
+    }
+    sources = {name: {"reader": "jsonl", "paths": f"{name}.jsonl"} for name in ("web", "notes")}
+    path = write_recipe(
+        folder, sources, quality=quality, dedup={"fuzzy": False}, boilerplate={"cut": False}
+    )
+    run(load_recipe(str(path)), Settings(workers=1))
+    return folder, path
+
+
+def ask(root, query):
+    with open_catalog(str(root)) as catalog:
+        return catalog.execute(query).fetchall()
+
+
+def documents(folder):
+    """Scores and verdicts of the documents that deduplication keeps."""
+    return ask(
+        folder / "run",
+        "SELECT row_id, source, scores['good'], scores['law'], labels['topic'], quality_ranks, "
+        "quality_bucket, quality_reason, kept FROM documents WHERE dup_reason IS NULL",
+    )
+
+
+def shares(values):
+    """Exact share of values that are no greater than each."""
+    ordered = np.sort(values)
+    return np.searchsorted(ordered, values, side="right") / len(ordered)
+
+
+def test_cuts_ranks_and_parts_are_what_the_recipe_says(milled):
+    rows = documents(milled[0])
+    assert len(rows) == 300
+    good, law = (np.array([row[place] for row in rows]) for place in (2, 3))
+    cut = np.sort(good)[len(good) - math.ceil(0.6 * len(good))]
+    ranks = {"good": shares(good), "law": shares(law)}
+    best = np.maximum(ranks["good"], ranks["law"])
+    best_cut = np.sort(best)[len(best) - math.ceil(0.8 * len(best))]
+    mean = (ranks["good"] + ranks["law"]) / 2
+    parts = np.array([row[4] or "" for row in rows])
+    for place, row in enumerate(rows):
+        _, source, score, _, topic, told, bucket, reason, kept = row
+        assert told["good"] == pytest.approx(ranks["good"][place], abs=2e-4)
+        assert told["best"] == pytest.approx(shares(best)[place], abs=4e-3)
+        assert (topic is not None) == (source == "web")
+        own = np.sort(mean[parts == parts[place]])
+        low, high = (np.searchsorted(own, mean[place] + d) for d in (-3e-4, 3e-4))
+        assert 5 * low // len(own) - 1e-9 <= bucket <= 5 * high / len(own) + 1e-9
+        expected = None
+        if score < np.float32(0.02):
+            expected = "good:below_min"
+        elif score < cut:
+            expected = "good:below_top"
+        elif topic == "spam":
+            expected = "topic:label_spam"
+        elif best[place] < best_cut - 3e-4:
+            expected = "best:below_top"
+        if abs(best[place] - best_cut) > 3e-4 or expected is not None:
+            assert reason == expected
+        assert kept == (reason is None)
+    reasons = {row[7] for row in rows}
+    assert {"good:below_min", "good:below_top", None} <= reasons
+
+
+def test_the_account_sums_up_in_every_place(milled):
+    root = str(milled[0] / "run")
+    result = audit(root)
+    assert result.problems == []
+    rows = documents(milled[0])
+    told = dict(
+        ask(root, "SELECT reason, sum(records) FROM funnel WHERE stage = 'quality' GROUP BY 1")
+    )
+    counted = {}
+    for row in rows:
+        if row[7]:
+            counted[row[7]] = counted.get(row[7], 0) + 1
+    assert told == counted
+    assert (
+        dict(ask(root, "SELECT reason, count(*) FROM rejected WHERE stage = 'quality' GROUP BY 1"))
+        == counted
+    )
+    kept = [row[0] for row in rows if row[7] is None]
+    corpus = ask(
+        root, "SELECT row_id, scores['good'], quality_bucket, quality_ranks['mean'] FROM corpus"
+    )
+    assert sorted(row[0] for row in corpus) == sorted(kept)
+    assert all(None not in row for row in corpus)
+    dropped = next(row for row in rows if row[7] == "good:below_min")
+    (story,) = find(root, dropped[0])
+    assert story.outcome == "rejected at quality: good:below_min"
+    assert "scores" in story.scores
+    assert "quality_ranks" in story.scores
+
+
+def test_again_is_a_no_op_and_any_number_of_workers_gives_the_same_bytes(milled, tmp_path):
+    folder, path = milled
+    again = run(load_recipe(str(path)), Settings(workers=1))
+    assert again.done == 0
+    other = run(load_recipe(str(path), out=str(tmp_path / "run")), Settings(workers=3))
+    assert other.done > 0
+    for kind in ("corpus", "attributes/quality", "documents"):
+        assert files_of(folder / "run" / kind) == files_of(tmp_path / "run" / kind)
+
+
+def test_a_changed_cut_reads_no_input_again(milled, tmp_path):
+    path = milled[1]
+    out = {"out": str(tmp_path / "run")}
+    run(load_recipe(str(path), **out), Settings(workers=1))
+    recipe = yaml.safe_load(path.read_text())
+    recipe["quality"]["models"]["good"]["top"] = 0.2
+    changed = path.with_name("changed.yaml")
+    changed.write_text(yaml.safe_dump(recipe))
+    done = run(load_recipe(str(changed), **out), Settings(workers=1)).done
+    rows = Ledger(str(tmp_path / "run")).rows()
+    remade = {row.step: 0 for row in rows if row.step in ("quality-scale", "quality", "write")}
+    assert done == sum(row.step in remade for row in rows)
+    with open_catalog(str(tmp_path / "run")) as catalog:
+        query = "SELECT count(*) FILTER (WHERE scores['good'] IS NOT NULL AND kept) FROM documents"
+        assert catalog.execute(query).fetchone()[0] <= 60
+    recipe["quality"] = {"models": recipe["quality"]["models"]}
+    for one in recipe["quality"]["models"].values():
+        for key in ("min", "top", "drop"):
+            one.pop(key, None)
+    changed.write_text(yaml.safe_dump(recipe))
+    run(load_recipe(str(changed), **out), Settings(workers=1))
+    assert ask(
+        tmp_path / "run", "SELECT count(*), count(quality_reason) FROM documents WHERE kept"
+    ) == [(300, 0)]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (["models", "good", "sha256"], "0" * 64, "the recipe says 0000"),
+        (["models", "good", "path"], "models/none", "field 'quality.models.good.path': "),
+        (["models", "good", "positive"], "spam", "has no label 'spam'"),
+        (["models", "good", "drop"], ["spam"], "the model gives no label 'spam'"),
+        (["models", "topic", "sources"], ["wep"], "there is no source 'wep'"),
+        (["models", "good", "top"], "110 %", "less than or equal to 1"),
+        (["models", "good", "sha256"], None, "corpusmill classifier show"),
+        (["ensembles", "best", "of"], ["good", "lwa"], "names 'lwa', which is no model"),
+        (["buckets", "score"], "none", "which is no score"),
+        (["buckets", "per"], "topics", "valid: source, language"),
+    ],
+)
+def test_mistakes_in_the_recipe_are_one_clear_line(milled, place, value, told):
+    folder, path = milled
+    recipe = yaml.safe_load(path.read_text())
+    inner = recipe["quality"]
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    wrong = folder / "wrong.yaml"
+    wrong.write_text(yaml.safe_dump(recipe))
+    with pytest.raises(UserError) as error:
+        run(load_recipe(str(wrong), out=str(folder / "wrong")), Settings(workers=1))
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_applied_to_a_run_is_a_column_like_any_other(milled, tmp_path):
+    folder, path = milled
+    root = tmp_path / "run"
+    run(load_recipe(str(path), out=str(root)), Settings(workers=1))
+    task = model(folder, "task", {"positive": LAW, "negative": GOOD}, seed=2)
+    apply = ["classifier", "apply", root, "--model", task["path"], "--workers", "1"]
+    result = invoke(*apply)
+    assert result.exit_code == 0, result.output
+    query = "SELECT count(*), count(scores['task']), count(scores['good']) FROM {}"
+    assert ask(root, query.format("documents")) == [(314, 314, 314)]
+    (kept, scored, also) = ask(root, query.format("corpus"))[0]
+    assert kept == scored == also > 0
+    assert "nothing to do" in invoke(*apply).output
+    assert audit(str(root)).problems == []
+    page = (root / "reports" / "scores-task.html").read_text()
+    assert page.count('<article class="sample">') == 24
+    assert "<b>" in page
+    # the recipe run again keeps it, and other documents do not
+    assert run(load_recipe(str(path), out=str(root)), Settings(workers=1)).done == 0
+    assert ask(root, query.format("documents")) == [(314, 314, 314)]
+    recipe = yaml.safe_load(path.read_text())
+    recipe["filters"] = [{"preset": "gopher_quality", "overrides": {}}]
+    changed = folder / "filtered.yaml"
+    changed.write_text(yaml.safe_dump(recipe))
+    run(load_recipe(str(changed), out=str(root)), Settings(workers=1))
+    assert ask(root, query.format("documents"))[0][1] == 0
+    result = invoke("classifier", "apply", root, "--model", task["path"], "--name", "good")
+    assert "scores with a model of that name" in str(result.exception)
+    result = invoke("classifier", "preview", root, "taks")
+    assert isinstance(result.exception, UserError)
+
+
+def test_task_targeted_selection_from_a_few_examples(milled, tmp_path):
+    folder, _ = milled
+    examples = tmp_path / "wanted.txt"
+    examples.write_text("".join(words(LAW, 8000 + n) + "\n" for n in range(50)))
+    root = folder / "run"
+    result = invoke(
+        *("classifier", "select", root, "--positive", examples, "--name", "wanted"),
+        *("--models", tmp_path / "models", "--workers", "1", "--samples", "3"),
+    )
+    assert result.exit_code == 0, result.output
+    ordered = ask(
+        root, "SELECT text FROM documents WHERE kept ORDER BY scores['wanted'] DESC LIMIT 20"
+    )
+    assert all("statute" in text or "appeal" in text or "court" in text for (text,) in ordered)
+    (path,) = (tmp_path / "models").iterdir()
+    card = load_card(str(path))
+    assert card["examples"]["positive"] == 50
+    assert card["from"]["negative"] == [str(root)]
+    view = look_at_scores(str(root), "wanted", 2)
+    text = score_page(view, card)
+    assert "Words that speak" in text
+    places = [row["place"] for band in view.bands for row in band.rows]
+    assert places == sorted(places)
+    labels = look_at_scores(str(root), "topic", 1)
+    assert {row["label"] for row in labels.labels} <= {"maths", "law", "spam"}
+    assert "surest of each label" in score_page(labels)
+
+
+def test_sql_over_a_run_gives_examples(milled, tmp_path):
+    root = milled[0] / "run"
+    query = "select text from documents where labels['topic'] = 'law'"
+    both = ["--positive", f"{root}: {query}", "--negative", query.replace("=", "<>")]
+    result = invoke("classifier", "train", *both, "--run", root, "--name", "s", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    card = load_card(str(next(tmp_path.iterdir())))
+    assert card["held_out"]["auc"] > 0.9
+
+
+SCORE = st.none() | st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]) | st.floats(0, 1, width=32)
+
+
+@settings(max_examples=12)
+@given(
+    rows=st.lists(
+        st.tuples(SCORE, SCORE, st.sampled_from(["x", "y", None]), st.booleans()),
+        min_size=1,
+        max_size=60,
+    ),
+    share=st.sampled_from([0.05, 0.1, 0.25, 0.5, 1.0]),
+    count=st.integers(2, 6),
+    how=st.sampled_from(["max", "mean"]),
+)
+def test_the_scale_of_a_corpus_against_counting_by_hand(tmp_path_factory, rows, share, count, how):
+    folder = tmp_path_factory.mktemp("scale")
+    a, b = (pa.array([row[place] for row in rows], pa.float32()) for place in (0, 1))
+    language = pa.array([row[2] for row in rows], pa.string())
+    table = pa.table(
+        {
+            "source": pa.array(["s"] * len(rows)),
+            "language": language,
+            "scores": map_column({"a": a, "b": b}, SCORES, len(rows)),
+            "labels": pa.nulls(len(rows), LABELS),
+        }
+    )
+    middle = len(rows) // 2
+    paths = {"documents": [], "attributes": []}
+    kept = pa.table({"kept": [row[3] for row in rows]})
+    for number, (start, size) in enumerate(((0, middle), (middle, len(rows) - middle))):
+        for name, whole in (("documents", table), ("attributes", kept)):
+            path = str(folder / f"{name}-{number}.parquet")
+            pq.write_table(whole.slice(start, size), path)
+            paths[name].append(path)
+    told = {"path": "", "sha256": "0"}
+    config = Quality(
+        models={"a": {**told, "top": share}, "b": told},
+        ensembles={"both": {"of": ["a", "b"], "combine": how, "top": share}},
+        buckets={"score": "a", "per": "language", "count": count},
+    )
+    out = str(folder / "scale.parquet")
+    assert write_scale(paths["documents"], paths["attributes"], config, out) == sum(
+        row[3] for row in rows
+    )
+    scale = {}
+    for entry in pq.read_table(out).to_pylist():
+        scale.setdefault((entry["kind"], entry["name"], entry["part"]), []).append(entry["value"])
+    found = verdict_columns(table, config, {key: np.array(value) for key, value in scale.items()})
+    ranks = found["quality_ranks"].to_pylist()
+    buckets = found["quality_bucket"].to_pylist()
+    reasons = found["quality_reason"].to_pylist()
+    values = {
+        name: {n: v for n, v in enumerate(column.to_pylist()) if v is not None and rows[n][3]}
+        for name, column in (("a", a), ("b", b))
+    }
+    exact = {
+        name: {n: Fraction(sum(w <= v for w in own.values()), len(own)) for n, v in own.items()}
+        for name, own in values.items()
+    }
+    for place, row in enumerate(rows):
+        if not row[3]:
+            continue
+        told = dict(ranks[place] or ())
+        for name in ("a", "b"):
+            assert (name in told) == (place in values[name])
+            if name in told:
+                assert told[name] == pytest.approx(float(exact[name][place]), abs=2e-4)
+        if place not in values["a"]:
+            assert buckets[place] is None
+            continue
+        peers = sorted(v for n, v in values["a"].items() if rows[n][2] == row[2])
+        below = sum(v < values["a"][place] for v in peers)
+        assert buckets[place] == below * count // len(peers)
+        least = sorted(values["a"].values())[-max(math.ceil(share * len(values["a"]) - 1e-9), 1)]
+        assert (reasons[place] == "a:below_top") == (values["a"][place] < least)
