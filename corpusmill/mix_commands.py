@@ -1,17 +1,21 @@
-"""mix run, fit."""
+"""mix plan, train, eval, fit, solve, refine, confirm, report, run."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from catalogs.errors import UserError
-from corpusmill.terminal import errors, output, progress, show_table
+from corpusmill.mix_output import following, show_answer, show_fit, show_plan
+from corpusmill.terminal import errors, output, progress
 
 app = typer.Typer(help="Study mixtures: which sources in which proportions.", no_args_is_help=True)
 
+StudyFile = Annotated[str, typer.Argument(help="The study, a YAML file.", metavar="STUDY")]
+MaybeStudy = Annotated[
+    str | None, typer.Argument(help="The study, a YAML file.", metavar="[STUDY]")
+]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Proxies trained at once; default all CPUs.")
 ]
@@ -26,6 +30,40 @@ Metrics = Annotated[
     str | None,
     typer.Option(help="CSV of its losses: index, then a column per task.", metavar="M.csv"),
 ]
+ModelFolder = Annotated[
+    str | None,
+    typer.Option(help="Folder that keeps the fit; default the user's cache.", metavar="DIR"),
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Weights of tasks or families; those not named count 0 (others=1 counts them).",
+        metavar="NAME=W,…",
+    ),
+]
+Tokens = Annotated[str | None, typer.Option(help="Training tokens, such as 10B or 2T.")]
+Caps = Annotated[
+    list[str] | None, typer.Option("--cap", "--caps", help="Largest shares.", metavar="NAME=P,…")
+]
+Floors = Annotated[
+    list[str] | None, typer.Option("--floor", "--floors", help="Least shares.", metavar="NAME=P,…")
+]
+Epochs = Annotated[
+    str | None, typer.Option(help="Repetitions of a domain at most; none for no limit.")
+]
+Guard = Annotated[
+    float | None, typer.Option(min=0, help="No family may be this much worse than natural.")
+]
+Distance = Annotated[
+    float | None, typer.Option(min=1e-9, help="Distance from the natural mix at most, nats.")
+]
+Fading = Annotated[
+    bool | None, typer.Option("--fading/--no-fading", help="Repeated text counts less.")
+]
+Available = Annotated[
+    str | None,
+    typer.Option(help="CSV of an imported swarm's domains and their tokens.", metavar="T.csv"),
+]
 
 
 @app.callback()
@@ -34,11 +72,7 @@ def mix() -> None:
 
 
 @app.command()
-def run(
-    study: Annotated[str, typer.Argument(help="The study, a YAML file.", metavar="STUDY")],
-    workers: Workers = None,
-    address: Address = None,
-) -> None:
+def run(study: StudyFile, workers: Workers = None, address: Address = None) -> None:
     """Sample mixes, train a proxy on each, fit, recommend ratios, write the report.
 
     Run it again after a kill or a change: only what depends on the change is done again.
@@ -46,18 +80,46 @@ def run(
     Example: corpusmill mix run recipes/demo-mix.yaml
     """
     from mixing.study import run_study
-    from pipeline.progress import Progress
-    from pipeline.schedule import Settings
 
-    result = run_study(study, Settings(workers=workers, address=address), Progress(progress))
-    output.print(result.summary, markup=False)
-    if not result.done:
-        output.print(f"nothing to do: all {result.skipped} parts were already committed")
-    output.print(f"mixture report: {result.report}", soft_wrap=True)
+    _tell(run_study(study, *_at_work(workers, address)))
+
+
+@app.command()
+def plan(study: StudyFile, workers: Workers = None, address: Address = None) -> None:
+    """Show which mixes would be trained and what that costs; train nothing.
+
+    Example: corpusmill mix plan recipes/demo-mix.yaml
+    """
+    from mixing.study import plan_study
+
+    show_plan(plan_study(study, *_at_work(workers, address)))
+
+
+@app.command()
+def train(study: StudyFile, workers: Workers = None, address: Address = None) -> None:
+    """Train the proxies of the swarm.
+
+    Example: corpusmill mix train recipes/demo-mix.yaml
+    """
+    from mixing.study import train_study
+
+    _count(train_study(study, *_at_work(workers, address)), "train")
+
+
+@app.command("eval")
+def evaluate(study: StudyFile, workers: Workers = None, address: Address = None) -> None:
+    """Score the proxies on held-out text and on every suite; trains those that are missing.
+
+    Example: corpusmill mix eval recipes/demo-mix.yaml
+    """
+    from mixing.study import evaluate_study
+
+    _count(evaluate_study(study, *_at_work(workers, address)), "eval")
 
 
 @app.command()
 def fit(
+    study: MaybeStudy = None,
     ratios: Ratios = None,
     metrics: Metrics = None,
     predict: Annotated[
@@ -67,75 +129,233 @@ def fit(
     out: Annotated[
         str | None, typer.Option(help="Where the predictions go, as CSV.", metavar="PRED.csv")
     ] = None,
-    out_model: Annotated[
-        str | None,
-        typer.Option(help="Folder that keeps the fit; default the user's cache.", metavar="DIR"),
-    ] = None,
+    out_model: ModelFolder = None,
+    workers: Workers = None,
+    address: Address = None,
 ) -> None:
-    """Fit a swarm: choose a law for each task by cross-validation, say how well it predicts.
+    """Fit a study's swarm, or anybody's: choose a law per task, say how well it predicts.
 
-    Higher metrics may be better or worse: a fit does not care. A second call finds the first fit.
+    A law is chosen for each task by cross-validation. A second call finds the first fit.
 
     Example: corpusmill mix fit --ratios R.csv --metrics M.csv --predict NEW.csv --out PRED.csv
     """
-    from mixing.imported import beyond_support, fit_tables, predict_table
-
-    if not (ratios and metrics):
-        raise UserError("mix fit: give both --ratios R.csv and --metrics M.csv")
+    _one_source(study, ratios, metrics, "fit")
     if bool(predict) != bool(out):
         raise UserError("mix fit: --predict NEW.csv and --out PRED.csv go together")
+    if study:
+        from mixing.study import fit_study
+
+        runs, model, paths = fit_study(study, *_at_work(workers, address))
+        show_fit(model.fitted, runs.tasks, runs.losses, len(runs.domains))
+        for kind in ("ratios", "metrics"):
+            output.print(f"{kind}: {paths[kind]}", soft_wrap=True)
+        ratios, metrics = paths["ratios"], paths["metrics"]
+        if not predict:
+            return
+    from mixing.imported import beyond_support, fit_tables, predict_table
+
     with following("fit") as tell:
         found = fit_tables(ratios, metrics, out_model, tell=tell)
-    if found.swarm.left_out:
-        errors.print(found.swarm.left_out, markup=False, soft_wrap=True)
-    _show_fit(found)
+    swarm = found.swarm
+    if swarm.left_out:
+        errors.print(swarm.left_out, markup=False, soft_wrap=True)
+    if not study:
+        show_fit(found.fitted, swarm.tasks, swarm.losses, len(swarm.domains))
+        told = "found in the cache" if found.cached else "fitted"
+        output.print(f"{told} in {found.seconds:.1f} s")
     if predict:
         table = predict_table(found, predict, out)
-        for line in beyond_support(found, table.aligned(found.swarm.domains)):
+        for line in beyond_support(found, table.aligned(swarm.domains)):
             errors.print(f"beyond the swarm's support: {line}", markup=False, soft_wrap=True)
         output.print(f"{len(table.index)} mixes predicted: {out}", soft_wrap=True)
 
 
-def _show_fit(found) -> None:
-    from mixing.fitted import title
+@app.command()
+def solve(
+    study: MaybeStudy = None,
+    ratios: Ratios = None,
+    metrics: Metrics = None,
+    weights: Weights = None,
+    tokens: Tokens = None,
+    caps: Caps = None,
+    floors: Floors = None,
+    max_epochs: Epochs = None,
+    kl: Distance = None,
+    guard: Guard = None,
+    fading: Fading = None,
+    available: Available = None,
+    out_model: ModelFolder = None,
+    workers: Workers = None,
+    address: Address = None,
+) -> None:
+    """Answer another weighting, budget or cap from the fit that there is, in under a second.
 
-    fitted, swarm = found.fitted, found.swarm
-    scores = fitted.scores(swarm.losses)
-    show_table(
-        f"{len(swarm.index)} runs, {len(swarm.domains)} domains, {len(swarm.tasks)} tasks; scores "
-        "on runs not used in the fit, means over the tasks",
-        ("law", "MSE", "R²", "rank", "best quarter RMSE", "regret", "tasks"),
-        [
-            (title(name), one["mse"], one["r2"], f"{one['rho']:.4f}", one["low_rmse"],
-             one["regret"], fitted.choice.count(name) or "")
-            for name, one in ((name, found.means()) for name, found in scores.items())
-        ],
-        right="MSE R² rank regret tasks",
-    )  # fmt: skip
-    chosen = scores["chosen"]
-    show_table(
-        None,
-        ("task", "law", "MSE", "R²", "rank", "± 90 %"),
-        [
-            (task, title(fitted.choice[t]), float(chosen.mse[t]), float(chosen.r2[t]),
-             f"{chosen.rho[t]:.4f}", float(fitted.half_width[t]))
-            for t, task in enumerate(swarm.tasks)
-        ],
-        right="MSE R² rank",
-    )  # fmt: skip
-    told = "found in the cache" if found.cached else "fitted"
-    output.print(f"{told} in {found.seconds:.1f} s")
+    Example: corpusmill mix solve STUDY --weights math=2,code=1 --tokens 2T --cap code=.2
+    """
+    from mixing.asking import parse_pairs
+
+    _one_source(study, ratios, metrics, "solve")
+    asked = {
+        "weights": parse_pairs(weights, "--weights") if weights else None,
+        "tokens": _tokens(tokens),
+        "caps": parse_pairs(caps or [], "--cap"),
+        "floors": parse_pairs(floors or [], "--floor"),
+        "limits": _limits(max_epochs, kl, guard, fading),
+    }
+    if study:
+        from mixing.study import solve_study
+
+        found = solve_study(study, *_at_work(workers, address), **asked)
+    else:
+        from mixing.imported import solve_tables
+
+        with following("fit") as tell:
+            found = solve_tables(ratios, metrics, available, out_model, tell=tell, **asked)
+        for line in found.notes:
+            errors.print(line, markup=False, soft_wrap=True)
+    show_answer(found.answer)
+    output.print(f"fit read in {found.reading:.2f} s, solved in {found.solving:.2f} s")
 
 
-@contextmanager
-def following(name: str):
-    """A progress bar; what is yielded takes what is done, how much of it, and of how much."""
-    from rich.progress import Progress as Bars
+@app.command()
+def refine(
+    study: StudyFile,
+    rounds: Annotated[int, typer.Option(min=1, help="Further rounds at most.")] = 1,
+    workers: Workers = None,
+    address: Address = None,
+) -> None:
+    """Train further mixes where they inform the optimum; stop when regret is below the noise.
 
-    with Bars(console=progress, transient=True, disable=not progress.is_terminal) as bars:
-        task = bars.add_task(name)
+    Example: corpusmill mix refine recipes/demo-mix.yaml --rounds 2
+    """
+    from mixing.study import refine_study
 
-        def tell(what: str, done: int, total: int) -> None:
-            bars.update(task, description=what, completed=done, total=total)
+    for found in refine_study(study, *_at_work(workers, address), rounds):
+        told = f"{len(found['mixes'])} further runs" if found["mixes"] else "sure enough: no runs"
+        output.print(
+            f"{told}; expected regret {found['regret']:.2g}, noise {found['noise']:.2g} BPB"
+        )
 
-        yield tell
+
+@app.command()
+def confirm(study: StudyFile, workers: Workers = None, address: Address = None) -> None:
+    """Train the recommended mix against the baselines with paired seeds, and say who won.
+
+    Example: corpusmill mix confirm recipes/demo-mix.yaml
+    """
+    from mixing.study import confirm_study
+
+    _tell(confirm_study(study, *_at_work(workers, address)))
+
+
+@app.command()
+def report(
+    study: MaybeStudy = None,
+    ratios: Ratios = None,
+    metrics: Metrics = None,
+    out: Annotated[
+        str | None, typer.Option(help="Folder of an imported swarm's report.", metavar="DIR")
+    ] = None,
+    weights: Weights = None,
+    tokens: Tokens = None,
+    caps: Caps = None,
+    floors: Floors = None,
+    max_epochs: Epochs = None,
+    kl: Distance = None,
+    guard: Guard = None,
+    fading: Fading = None,
+    available: Available = None,
+    out_model: ModelFolder = None,
+    workers: Workers = None,
+    address: Address = None,
+) -> None:
+    """Write the report of a study, or of anybody's swarm.
+
+    Example: corpusmill mix report --ratios R.csv --metrics M.csv --tokens 100B --out report
+    """
+    _one_source(study, ratios, metrics, "report")
+    if study:
+        from mixing.study import report_study
+
+        if weights or tokens or caps or floors or max_epochs or kl or guard or out:
+            raise UserError("mix report: a study's report asks what the study file asks")
+        _tell(report_study(study, *_at_work(workers, address)))
+        return
+    from mixing.asking import parse_pairs
+    from mixing.imported import report_tables
+
+    if not out:
+        raise UserError("mix report: give --out DIR for the report of an imported swarm")
+    with following("fit") as tell:
+        found = report_tables(
+            out,
+            ratios,
+            metrics,
+            available,
+            out_model,
+            tell=tell,
+            weights=parse_pairs(weights, "--weights") if weights else None,
+            tokens=_tokens(tokens),
+            caps=parse_pairs(caps or [], "--cap"),
+            floors=parse_pairs(floors or [], "--floor"),
+            limits=_limits(max_epochs, kl, guard, fading),
+        )
+    for line in found.notes:
+        errors.print(line, markup=False, soft_wrap=True)
+    show_answer(found.answer)
+    output.print(f"mixture report: {out}/report.html", soft_wrap=True)
+
+
+def _at_work(workers: int | None, address: str | None) -> tuple[Any, Any]:
+    from pipeline.progress import Progress
+    from pipeline.schedule import Settings
+
+    return Settings(workers=workers, address=address), Progress(progress)
+
+
+def _one_source(study: str | None, ratios: str | None, metrics: str | None, verb: str) -> None:
+    if study and not (ratios or metrics):
+        return
+    if study or not (ratios and metrics):
+        raise UserError(f"mix {verb}: give a study, or both --ratios R.csv and --metrics M.csv")
+
+
+def _tokens(text: str | None) -> int | None:
+    from mixing.study_file import parse_count
+
+    if text is None:
+        return None
+    try:
+        count = parse_count(text)
+    except ValueError as error:
+        raise UserError(f"--tokens: {error}") from None
+    if count < 1:
+        raise UserError(f"--tokens: expected at least one token, got {text}")
+    return count
+
+
+def _limits(max_epochs, kl, guard, fading) -> dict[str, Any]:
+    found = {"kl": kl, "guard": guard, "fading": fading}
+    found = {name: value for name, value in found.items() if value is not None}
+    if max_epochs is not None:
+        try:
+            found["max_epochs"] = None if max_epochs == "none" else float(max_epochs)
+        except ValueError:
+            raise UserError(
+                f"--max-epochs: expected a number or none, got '{max_epochs}'"
+            ) from None
+        if max_epochs != "none" and not found["max_epochs"] > 0:
+            raise UserError(f"--max-epochs: expected more than 0, got {max_epochs}")
+    return found
+
+
+def _count(shop, step: str) -> None:
+    rows = len(shop.plan.get(step, ()))
+    output.print(f"{step}: {rows} parts; {shop.done} made now, {shop.skipped} there already")
+
+
+def _tell(result) -> None:
+    output.print(result.summary, markup=False)
+    if not result.done:
+        output.print(f"nothing to do: all {result.skipped} parts were already committed")
+    output.print(f"mixture report: {result.report}", soft_wrap=True)

@@ -4,22 +4,26 @@ A study from end to end is `mixing.study.run_study`. Importing the package regis
 """
 
 from mixing.average import Average
+from mixing.bank import Bank, Repetition
 from mixing.bootstrap import bootstrap_laws, interval
 from mixing.feasible import Feasible, Group, make_feasible
 from mixing.gaussian_process import GaussianProcess
 from mixing.laws import LAWS, Law, make_law, register
 from mixing.power_law import PowerLaw, PowerLawPerDomain
+from mixing.recommend import Ask, Recommendation, recommend
 from mixing.residual import PowerLawResidual
 from mixing.shares import exact, natural, uniform, unimax
 from mixing.simple_laws import LogLinear, SquareRootLinear
-from mixing.solve import Objective, Solution, solve, solve_many, tolerance_region
+from mixing.solve import Objective, Solution, solve, solve_many
 from mixing.surface import Surface, fit_surface
 from mixing.swarm import Swarm, default_mixes, design_swarm
 from mixing.validation import ChosenLaw, FixedLaw, choose, cross_validate, make_folds, score
 
 __all__ = [
     "LAWS",
+    "Ask",
     "Average",
+    "Bank",
     "ChosenLaw",
     "Feasible",
     "FixedLaw",
@@ -31,6 +35,8 @@ __all__ = [
     "PowerLaw",
     "PowerLawPerDomain",
     "PowerLawResidual",
+    "Recommendation",
+    "Repetition",
     "Solution",
     "SquareRootLinear",
     "Surface",
@@ -47,11 +53,11 @@ __all__ = [
     "make_folds",
     "make_law",
     "natural",
+    "recommend",
     "register",
     "score",
     "solve",
     "solve_many",
-    "tolerance_region",
     "uniform",
     "unimax",
 ]

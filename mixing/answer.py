@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from mixing.bootstrap import interval
-from mixing.domains import Domain
-from mixing.feasible import make_feasible
-from mixing.laws import LAWS, make_law
-from mixing.shares import exact, natural, uniform, unimax
-from mixing.solve import Objective, solve, solve_many, tolerance_region
-from mixing.study_file import Study
-from mixing.surface import fit_surface
-from mixing.swarm import Swarm
-from mixing.validation import FixedLaw, cross_validate, make_folds, score
+from mixing.model import Model
+from mixing.recommend import Ask, Recommendation, recommend
+from mixing.validation import score
 
-SUPPORT = 1.2  # a law is trusted up to this multiple of the largest share sampled
-LEVEL = 0.9
+
+@dataclass(frozen=True)
+class Runs:
+    """The trained runs of a swarm, whoever trained them.
+
+    Attributes
+    ----------
+    domains, tasks, families
+        Names, (m,), (tasks,) and of each task's family, (tasks,).
+    unit
+        Of the losses, for people.
+    shares, losses
+        (runs, m) and (runs, tasks).
+    seeds, kinds
+        Of the runs, (runs,): a run's seed, and why it is there.
+    """
+
+    domains: tuple[str, ...]
+    tasks: tuple[str, ...]
+    families: tuple[str, ...]
+    unit: str
+    shares: np.ndarray
+    losses: np.ndarray
+    seeds: tuple[int, ...]
+    kinds: tuple[str, ...]
+
+    def noise(self) -> np.ndarray:
+        """Pooled standard deviation between seeds of one mix by task; nan without repeats."""
+        return pooled_noise(self.shares, self.losses)
 
 
 @dataclass(frozen=True)
@@ -33,22 +53,31 @@ class Fit:
     rho
         Rank correlation of the law used, by task.
     choice
-        Law used for each task.
+        Convex law that the best mix of each task is found with.
+    predictor
+        Law that predicts each task best.
     measured, predicted
-        Losses and out-of-fold predictions of the law used, BPB, (runs, tasks).
+        Losses and out-of-fold predictions of the convex laws, (runs, tasks).
     noise
-        Standard deviation between seeds of one mix, BPB, by task; nan without repeats.
+        Standard deviation between seeds of one mix, by task; nan without repeats.
+    half_width
+        Of the 90 % prediction interval of a new run, by task.
     focused
-        Whether good mixes count more in the fit, as cross-validation prefers it.
+        Whether good mixes count more in the convex laws, as cross-validation prefers it.
+    curve
+        Runs fitted, and rank correlation on the others.
     """
 
     scores: dict[str, dict[str, float]]
     rho: list[float]
     choice: list[str]
+    predictor: list[str]
     measured: list[list[float]]
     predicted: list[list[float]]
     noise: list[float]
+    half_width: list[float]
     focused: bool
+    curve: list[tuple[int, float]]
 
 
 @dataclass(frozen=True)
@@ -58,24 +87,34 @@ class Answer:
     Attributes
     ----------
     mixes
-        recommended, natural, uniform, unimax -> shares, (domains,).
+        recommended, natural, uniform, unimax, and observed (the best run's) -> shares, (domains,).
     low, high
         Ends of the 90 % bootstrap interval of the recommended shares.
     tie_low, tie_high
-        Least and largest shares among mixes whose predicted loss is within the noise of the best.
+        Least and largest shares among mixes whose predicted loss is within `slack` of the best.
+    slack, slack_is
+        And where it comes from: ``seeds`` or ``fit``.
     epochs
         Repetitions of each domain in the target run, by mix.
-    loss
-        Predicted weighted mean BPB, by mix.
+    loss, task_loss
+        Predicted weighted mean, and loss of every task, by mix.
+    second_opinion
+        Predicted weighted mean by mix of the laws that predict best, convex or not.
     gain
-        baseline -> (predicted fall of the mean BPB, low, high).
+        baseline -> (predicted fall of the mean loss, low, high).
     slope
-        d BPB / d share at the recommended mix, (tasks, domains), less its mean over domains.
-    binding, pull
-        What holds each share at a bound, and what easing it would gain: BPB per unit of share.
+        d loss / d share at the recommended mix, (tasks, domains), less its mean over domains.
+    binding
+        What holds each share at a bound.
+    prices, pareto, beyond
+        What easing a limit buys; the best mixes as weight moves to one family; how far the answer
+        moves when the question changes a little.
     """
 
     domains: list[str]
+    tasks: list[str]
+    families: list[str]
+    unit: str
     tokens: list[int]
     budget: int
     weights: list[float]
@@ -84,12 +123,18 @@ class Answer:
     high: list[float]
     tie_low: list[float]
     tie_high: list[float]
+    slack: float
+    slack_is: str
     epochs: dict[str, list[float]]
     loss: dict[str, float]
+    task_loss: dict[str, list[float]]
+    second_opinion: dict[str, float]
     gain: dict[str, tuple[float, float, float]]
     slope: list[list[float]]
     binding: list[str]
-    pull: list[float]
+    prices: list[dict[str, Any]]
+    pareto: list[dict[str, Any]]
+    beyond: list[dict[str, Any]]
     gap: float
     fit: Fit
     swarm: dict[str, Any] = field(default_factory=dict)
@@ -98,118 +143,116 @@ class Answer:
         return asdict(self)
 
 
-def find_answer(
-    study: Study, domains: list[Domain], tokens: np.ndarray, swarm: Swarm, losses: np.ndarray
-) -> Answer:
-    """Fit the laws, solve for the best feasible mix, and say how sure that is.
+def find_answer(runs: Runs, model: Model, ask: Ask, whole: bool = True) -> Answer:
+    """Solve for the best feasible mix, and say how sure that is.
 
     Parameters
     ----------
-    tokens
-        Tokens of each domain that may be trained on, (m,).
-    losses
-        BPB of every run of the swarm on every domain's held-out text, (runs, m).
+    runs, model
+        The swarm and its model.
+    ask
+        Weights, budget and limits.
+    whole
+        Whether neighbouring questions are answered, too, as the report wants.
 
     Raises
     ------
     UserError
-        When the constraints of the study cannot be met together.
+        When the limits cannot be met together.
     """
-    names = [domain.name for domain in domains]
-    P, Y = swarm.shares, losses
-    weights = np.array([study.evaluation.weights.get(name, 1.0) for name in names])
-    weights = weights / weights.sum()
-    noise = _noise(swarm, Y)
-    folds = make_folds(P, 5, study.seed)
-    predictions = cross_validate([make_law(name) for name in LAWS if _plain(name)], P, Y, folds)
-    surface = fit_surface(P, Y, weights, folds, predictions)
-    law, choice, unseen = surface.law, surface.law.choice, surface.unseen
-    # what is minimised is what is reported: the weighted mean in bits per byte
-    objective = Objective(law, weights, np.ones(len(names)))
-    limits = study.constraints
-    feasible = make_feasible(
-        names,
-        tokens,
-        study.tokens,
-        limits.max_epochs,
-        limits.floors,
-        limits.caps,
-        kl=limits.kl,
-        centre=natural(tokens),
-        support=np.minimum(1.0, SUPPORT * P.max(0)),
-    )
-    best = solve(objective, feasible, starts=[P[np.argmin(Y @ weights)]])
-    drawn = surface.draw(study.draws, study.seed)
-    optima = solve_many([replace(objective, law=one) for one in drawn], feasible, best.shares)
-    low, high = interval(optima, LEVEL)
-    slack = float(np.nan_to_num(_noise(swarm, (Y @ weights)[:, None])[0], nan=0.0))
-    ties = tolerance_region(objective, feasible, best.shares, slack, natural(tokens))
-    mixes = {
-        "recommended": exact(best.shares),
-        "natural": natural(tokens),
-        "uniform": uniform(len(names)),
-        "unimax": unimax(tokens, study.tokens, limits.max_epochs or np.inf),
-    }
-    mean = {name: float(law.predict(p[None])[0] @ weights) for name, p in mixes.items()}
-    slope = law.gradient(np.maximum(best.shares, 1e-6))
+    slack, slack_is = tie_slack(runs, model, ask.weights)
+    observed = runs.shares[int(np.nanargmin(runs.losses @ ask.weights))]
+    found = recommend(model.bank, ask, slack, {"observed": observed}, whole)
+    mixes, task_loss = found.mixes, found.loss
+    P = np.array(list(mixes.values()))
+    second = model.fitted.law.predict(P) @ ask.weights
+    available = np.asarray(ask.available, float)
     return Answer(
-        domains=names,
-        tokens=[int(count) for count in tokens],
-        budget=study.tokens,
-        weights=weights.tolist(),
-        mixes={name: p.tolist() for name, p in mixes.items()},
-        low=np.minimum(low, best.shares).tolist(),
-        high=np.maximum(high, best.shares).tolist(),
-        tie_low=ties.lower.tolist(),
-        tie_high=ties.upper.tolist(),
-        epochs={name: (p * study.tokens / tokens).tolist() for name, p in mixes.items()},
-        loss=mean,
-        gain={
-            name: _gain(drawn, weights, mixes[name], best.shares, mean[name] - mean["recommended"])
-            for name in mixes
-            if name != "recommended"
-        },
-        slope=(slope - slope.mean(1, keepdims=True)).tolist(),
-        binding=list(best.binding),
-        pull=best.pull.tolist(),
-        gap=best.gap,
-        fit=Fit(
-            scores={name: score(Y, out).means() for name, out in predictions.items()},
-            rho=score(Y, unseen).rho.tolist(),
-            choice=choice,
-            measured=Y.tolist(),
-            predicted=unseen.tolist(),
-            noise=noise.tolist(),
-            focused=surface.weight is not None,
-        ),
+        domains=list(runs.domains),
+        tasks=list(runs.tasks),
+        families=list(runs.families),
+        unit=runs.unit,
+        tokens=[int(count) for count in available],
+        budget=int(ask.budget),
+        weights=ask.weights.tolist(),
+        mixes={name: np.asarray(p).tolist() for name, p in mixes.items()},
+        low=found.low.tolist(),
+        high=found.high.tolist(),
+        tie_low=found.tie_low.tolist(),
+        tie_high=found.tie_high.tolist(),
+        slack=slack,
+        slack_is=slack_is,
+        epochs={n: (np.asarray(p) * ask.budget / available).tolist() for n, p in mixes.items()},
+        loss={name: float(y @ ask.weights) for name, y in task_loss.items()},
+        task_loss={name: y.tolist() for name, y in task_loss.items()},
+        second_opinion=dict(zip(mixes, second.tolist(), strict=True)),
+        gain=found.gain,
+        slope=(found.slope - found.slope.mean(1, keepdims=True)).tolist(),
+        binding=found.binding,
+        prices=[asdict(price) for price in found.prices],
+        pareto=_pareto(runs, ask, found),
+        beyond=found.beyond,
+        gap=found.gap,
+        fit=_fit(runs, model),
         swarm={
-            "shares": P.tolist(),
-            "seeds": [int(seed) for seed in swarm.seeds],
-            "kinds": list(swarm.kinds),
+            "shares": runs.shares.tolist(),
+            "seeds": [int(seed) for seed in runs.seeds],
+            "kinds": list(runs.kinds),
         },
     )
 
 
-def _plain(name: str) -> bool:
-    return name not in (FixedLaw.name, "chosen")
+def tie_slack(runs: Runs, model: Model, weights: np.ndarray) -> tuple[float, str]:
+    """What two mixes may differ by and still tie: the noise between seeds, or the law's error.
+
+    Without repeated mixes the noise is unknown; then it is the root mean squared error of the
+    weighted mean on the quarter of the runs with the least loss, each predicted unseen.
+    """
+    mean = runs.losses @ weights
+    noise = float(pooled_noise(runs.shares, mean[:, None])[0])
+    if np.isfinite(noise):
+        return noise, "seeds"
+    error = model.unseen @ weights - mean
+    good = mean <= np.nanquantile(mean, 0.25)
+    return float(np.sqrt(np.nanmean(error[good] ** 2))), "fit"
 
 
-def _noise(swarm: Swarm, Y: np.ndarray) -> np.ndarray:
-    """Pooled standard deviation between seeds of one mix, by task."""
+def pooled_noise(P: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """Pooled standard deviation of losses between runs of one mix, (tasks,); nan without any."""
     squares, freedom = np.zeros(Y.shape[1]), 0
-    for mix in np.unique(swarm.shares, axis=0):
-        same = Y[(swarm.shares == mix).all(1)]
+    _, group = np.unique(P, axis=0, return_inverse=True)
+    group = group.ravel()
+    for one in np.flatnonzero(np.bincount(group) > 1):
+        same = Y[group == one]
         squares += ((same - same.mean(0)) ** 2).sum(0)
         freedom += len(same) - 1
     return np.sqrt(squares / freedom) if freedom else np.full(Y.shape[1], np.nan)
 
 
-def _gain(laws, weights, baseline, best, middle) -> tuple[float, float, float]:
-    falls = np.array(
-        [
-            law.predict(baseline[None])[0] @ weights - law.predict(best[None])[0] @ weights
-            for law in laws
-        ]
+def _fit(runs: Runs, model: Model) -> Fit:
+    fitted, Y = model.fitted, runs.losses
+    return Fit(
+        scores={name: one.means() for name, one in fitted.scores(Y).items()},
+        rho=score(Y, model.unseen).rho.tolist(),
+        choice=list(model.choice),
+        predictor=list(fitted.choice),
+        measured=Y.tolist(),
+        predicted=model.unseen.tolist(),
+        noise=runs.noise().tolist(),
+        half_width=fitted.half_width.tolist(),
+        focused=model.focused,
+        curve=model.curve,
     )
-    low, high = interval(falls, LEVEL)
-    return float(middle), float(low), float(high)
+
+
+def _pareto(runs: Runs, ask: Ask, found: Recommendation) -> list[dict[str, Any]]:
+    families = list(dict.fromkeys(runs.families))
+    return [
+        {
+            "family": family,
+            "moved": moved,
+            "shares": p.tolist(),
+            "losses": dict(zip(families, y.tolist(), strict=True)),
+        }
+        for family, moved, p, y in found.pareto
+    ]

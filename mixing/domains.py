@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 
 import duckdb
 import pyarrow as pa
@@ -13,7 +14,7 @@ from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
 from catalogs.ledger import Row
 from mixing.study_file import Study
-from pipeline.jobs import Job, at_work
+from pipeline.jobs import Job, Work, at_work
 
 POOL = pa.schema([("id", pa.string()), ("held", pa.bool_()), ("text", pa.string())])
 ROWS = 1024
@@ -21,38 +22,54 @@ ROWS = 1024
 
 @dataclass(frozen=True)
 class Domain:
-    """What the catalogue holds of one domain; `tokens` are the catalogue's estimate."""
+    """What the catalogues hold of one domain; `tokens` are their estimate.
+
+    `licenses` has the tokens under each licence, ``none`` where the text names none.
+    """
 
     name: str
     documents: int
     n_bytes: int
     tokens: int
+    licenses: dict[str, int] = field(default_factory=dict)
+
+    def fraction(self, license: str) -> float:
+        """Part of the tokens that is under a licence."""
+        return self.licenses.get(license, 0) / max(1, self.tokens)
 
 
 def count_domains(study: Study) -> list[Domain]:
-    """Documents, bytes and tokens of every domain of the study.
+    """Documents, bytes and tokens of every domain of the study, over all its runs.
 
     Raises
     ------
     UserError
         When a predicate does not run, or a domain is empty.
     """
+    counts: dict[str, list] = {name: [] for name in study.domains}
+    for folder in study.run_folders:
+        with open_catalog(folder) as catalog:
+            for name, predicate in study.domains.items():
+                try:
+                    catalog.execute(f"SELECT 1 FROM documents WHERE ({predicate}\n) LIMIT 0")
+                except duckdb.Error as error:
+                    told = " ".join(str(error).split("\n\n")[0].split())
+                    raise UserError(f"field 'domains.{name}': {predicate!r}: {told}") from None
+            for name in study.domains:
+                counts[name] += catalog.execute(
+                    "SELECT coalesce(license, 'none'), count(*), sum(n_bytes), sum(n_tokens) "
+                    f"FROM documents WHERE {membership(study.domains, name)} "
+                    "GROUP BY ALL ORDER BY ALL"
+                ).fetchall()
     found = []
-    with open_catalog(study.run_folder) as catalog:
-        for name, predicate in study.domains.items():
-            try:
-                catalog.execute(f"SELECT 1 FROM documents WHERE ({predicate}\n) LIMIT 0")
-            except duckdb.Error as error:
-                told = " ".join(str(error).split("\n\n")[0].split())
-                raise UserError(f"field 'domains.{name}': {predicate!r}: {told}") from None
-        for name in study.domains:
-            counts = catalog.execute(
-                "SELECT count(*), sum(n_bytes), sum(n_tokens) FROM documents "
-                f"WHERE {membership(study.domains, name)}"
-            ).fetchone()
-            if not counts[0]:
-                raise UserError(f"field 'domains.{name}': no document of the corpus belongs to it")
-            found.append(Domain(name, *(int(count) for count in counts)))
+    for name, rows in counts.items():
+        if not rows:
+            raise UserError(f"field 'domains.{name}': no document of the corpus belongs to it")
+        licenses: dict[str, int] = {}
+        for license, _, _, tokens in rows:
+            licenses[license] = licenses.get(license, 0) + int(tokens)
+        sums = [int(sum(row[column] for row in rows)) for column in (1, 2, 3)]
+        found.append(Domain(name, *sums, licenses))
     return found
 
 
@@ -68,31 +85,57 @@ def write_pool(job: Job) -> Row:
     """Write the texts of one domain in an order that is a hash of their ids.
 
     The first documents in that order, up to the bytes to hold out, are marked: no mix trains on
-    them. The corpus holds one document of each cluster of near duplicates, so none trains on
-    their likes either.
+    them. The corpus of a run holds one document of each cluster of near duplicates, so none trains
+    on their likes either; of several runs, exact copies are left out, near ones are not looked for.
     """
     arguments = job.arguments
-    with at_work(job) as work, open_catalog(arguments["run"]) as catalog:
+    with at_work(job) as work:
+        parts = [
+            _write_texts(work, folder, arguments["member"], number)
+            for number, folder in enumerate(arguments["runs"])
+        ]
         path = work.path("pool", f"pool/{job.shard}.parquet")
-        reader = catalog.sql(
-            f"""SELECT id, sum(n_bytes) OVER place - n_bytes < $limit AS held,
-                coalesce(cut_text, text) AS text
-            FROM documents LEFT JOIN
-                (SELECT row_id, text AS cut_text FROM corpus WHERE cut_bytes > 0) USING (row_id)
-            WHERE {arguments["member"]}
-            WINDOW place AS (ORDER BY md5(id || $seed), row_id ROWS UNBOUNDED PRECEDING)
-            ORDER BY md5(id || $seed), row_id""",
-            params={"limit": arguments["hold_out"], "seed": str(arguments["seed"])},
-        ).to_arrow_reader(ROWS)
         rows = held = 0
-        with pq.ParquetWriter(path, POOL, compression="zstd") as writer:
+        sizes = {True: 0, False: 0}
+        with duckdb.connect() as database, pq.ParquetWriter(path, POOL, compression="zstd") as to:
+            reader = database.sql(
+                """WITH parts AS (SELECT * FROM read_parquet($parts)),
+                once AS (SELECT * FROM parts
+                    QUALIFY run = min(run) OVER (PARTITION BY id))
+                SELECT id, sum(n_bytes) OVER place - n_bytes < $limit AS held, text FROM once
+                WINDOW place AS (ORDER BY md5(id || $seed), run, row_id ROWS UNBOUNDED PRECEDING)
+                ORDER BY md5(id || $seed), run, row_id""",
+                params={
+                    "parts": parts, "limit": arguments["hold_out"], "seed": str(arguments["seed"]),
+                },
+            ).to_arrow_reader(ROWS)  # fmt: skip
             for batch in reader:
                 table = pa.Table.from_batches([batch]).cast(POOL)
                 rows += len(table)
+                for kind in sizes:
+                    texts = table.filter(pc.equal(table["held"], kind))["text"]
+                    sizes[kind] += pc.sum(pc.binary_length(texts)).as_py() or 0
                 held += pc.sum(table["held"]).as_py()
-                writer.write_table(table)
+                to.write_table(table)
         if held == rows:
             raise UserError(
                 f"field 'domains.{job.shard}': {rows} documents are too few to hold some out"
             )
-        return work.commit(read=rows, kept=rows, stats={"held": held})
+        stats = {"held": held, "held_bytes": sizes[True], "train_bytes": sizes[False]}
+        return work.commit(read=rows, kept=rows, stats=stats)
+
+
+def _write_texts(work: Work, folder: str, member: str, number: int) -> str:
+    """The texts of one run that belong to a domain, as they are in its corpus."""
+    path = os.path.join(work.folder, f"texts-{number}.parquet")
+    with open_catalog(folder) as catalog:
+        reader = catalog.sql(
+            f"""SELECT id, row_id, {number} AS run, n_bytes, coalesce(cut_text, text) AS text
+            FROM documents LEFT JOIN
+                (SELECT row_id, text AS cut_text FROM corpus WHERE cut_bytes > 0) USING (row_id)
+            WHERE {member}"""
+        ).to_arrow_reader(ROWS)
+        with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+    return path

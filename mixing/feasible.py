@@ -24,12 +24,17 @@ class Bound:
 
 @dataclass(frozen=True)
 class Group:
-    """Bounds on the summed share of some domains."""
+    """Bounds on the summed share of some domains.
+
+    `fractions` says which part of each of them counts, as for a licence that only some of a
+    domain's text has; all of it by default.
+    """
 
     name: str
     domains: tuple[str, ...]
     at_least: float = 0.0
     at_most: float = 1.0
+    fractions: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,10 @@ class Feasible:
     def __post_init__(self):
         rows, limits = [], []
         for group in self.groups:
-            member = np.array([name in group.domains for name in self.domains], float)
+            counts = dict(
+                zip(group.domains, group.fractions or [1.0] * len(group.domains), strict=True)
+            )
+            member = np.array([counts.get(name, 0.0) for name in self.domains])
             if group.at_most < 1:
                 rows.append(member), limits.append(group.at_most)
             if group.at_least > 0:
@@ -83,12 +91,6 @@ class Feasible:
             method="highs",
         )
         return solved.x if solved.status == 0 else None
-
-    def holding(self, domain: int, share: float) -> Feasible:
-        """The same with one share fixed."""
-        lower, upper = self.lower.copy(), self.upper.copy()
-        lower[domain] = upper[domain] = share
-        return replace(self, lower=lower, upper=upper)
 
     def nearest_to(self, mix: np.ndarray) -> np.ndarray:
         """The mix within floors, caps and groups that is nearest to `mix` in KL."""

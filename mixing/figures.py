@@ -62,11 +62,17 @@ _KINDS = {
     "reach": ("^", _SECOND, "one domain up"),
     "sparse": ("s", _THIRD, "few domains"),
     "local": ("o", _ACCENT, "near natural"),
+    "refine": ("v", _ACCENT, "refined"),
+    "imported": ("o", _SOFT, "imported"),
 }
 
 
 def parity(
-    tasks: Sequence[str], measured: np.ndarray, predicted: np.ndarray, rho: Sequence[float]
+    tasks: Sequence[str],
+    measured: np.ndarray,
+    predicted: np.ndarray,
+    rho: Sequence[float],
+    unit: str,
 ) -> str:
     """Measured against predicted losses of runs not used in the fit, a panel for each task."""
     columns = min(4, len(tasks))
@@ -91,7 +97,7 @@ def parity(
                 0.96, 0.05, f"ρ {rho[task]:.3f}", transform=axis.transAxes, ha="right",
                 color=_SOFT, fontsize=8.5,
             )  # fmt: skip
-        figure.supxlabel("predicted, bits per byte", fontsize=9, color=_SOFT)
+        figure.supxlabel(f"predicted, {unit}", fontsize=9, color=_SOFT)
         figure.supylabel("measured", fontsize=9, color=_SOFT)
         return _svg(figure, "parity", "Measured against predicted losses")
 

@@ -20,6 +20,7 @@ _STARTS = ((0.3, 0.7), (1.0, 0.7))  # (b, g)
 _NOISE = 0.1  # first guess of the residual, shares of the spread
 _NOISE_RANGE = (0.01, 0.5)
 _ROUNDS = 2
+_WARM = {"steps": 60, "tolerance": 1e-5}
 
 
 @register
@@ -69,9 +70,12 @@ class PowerLaw(Law):
         def model(values, which):
             return _value(values, top[which], log_p, powers, jacobian=True)
 
-        noise = np.full(len(y), _NOISE)
-        for _ in range(1 + _ROUNDS):
-            mode = fit_modes(model, theta, y, w / noise[:, None] ** 2, precision, centre)
+        # a refit to like losses starts near its end and knows the noise
+        warm = hasattr(self, "warm_")
+        noise = self.warm_noise_.copy() if warm else np.full(len(y), _NOISE)
+        effort = _WARM if warm else {}
+        for _ in range(1 if warm else 1 + _ROUNDS):
+            mode = fit_modes(model, theta, y, w / noise[:, None] ** 2, precision, centre, **effort)
             theta = mode.theta
             degrees = np.maximum((w > 0).sum(1) - mode.freedom, 0.1 * (w > 0).sum(1))
             noise = np.clip(noise * np.sqrt(mode.squares / degrees), *_NOISE_RANGE)
@@ -84,6 +88,7 @@ class PowerLaw(Law):
         versions, _, tasks = Ys.shape
         fresh = self.clone()
         fresh.warm_ = np.tile(self.theta_, (versions, 1))
+        fresh.warm_noise_ = np.tile(self.noise_ / self.scale_.spread, versions)
         fresh.fit(P, Ys.transpose(1, 0, 2).reshape(len(P), -1), _tiled(sample_weight, versions))
         return [fresh._part(slice(v * tasks, (v + 1) * tasks)) for v in range(versions)]
 

@@ -14,14 +14,17 @@ import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.ledger import Row
-from pipeline.jobs import Job, at_work
+from pipeline.jobs import Job, Work, at_work
 from proxies import (
+    BPB,
     ModelConfig,
     TokenStream,
     TrainConfig,
     bits_per_byte,
     load_model,
     load_tokenizer,
+    read_items,
+    score_items,
     train,
     train_bpe,
     write_stream,
@@ -30,8 +33,8 @@ from proxies import (
 SAMPLE_BYTES = 2_000_000  # of each domain, for the tokenizer
 SCORES = pa.schema(
     [
-        ("domain", pa.string()),
-        ("document", pa.int32()),
+        ("task", pa.string()),
+        ("item", pa.int32()),
         ("bits", pa.float64()),
         ("n_bytes", pa.int64()),
         ("n_tokens", pa.int64()),
@@ -67,52 +70,92 @@ def tokenise(job: Job) -> Row:
 
 
 def train_proxy(job: Job) -> Row:
-    """Train one proxy on one mix and score it on the held-out stream of every domain.
+    """Train one proxy on one mix; writes its weights and what it did.
 
     A killed training goes on from its last checkpoint, kept below ``_tmp`` by address.
     """
     arguments = job.arguments
     streams = {name: TokenStream(path) for name, path in arguments["train"].items()}
-    held = {name: TokenStream(path) for name, path in arguments["held"].items()}
-    vocab = next(iter(held.values())).info.vocab_size
+    vocab = next(iter(streams.values())).info.vocab_size
     model_config = ModelConfig.named(arguments["model"], vocab)
     config = TrainConfig(model=model_config, **arguments["config"])
-    weights = storage.join(job.root, "_tmp", "train", job.address)
+    folder = storage.join(job.root, "_tmp", "train", job.address)
     with at_work(job) as work:
-        result = train(arguments["mix"], streams, config, weights, arguments["subsample"])
-        model = load_model(result.weights)
-        tables, scores = [], {}
-        for name, stream in held.items():
-            scored = bits_per_byte(model, stream, config.context)
-            scores[name] = {"bpb": scored.value, "standard_error": scored.standard_error}
-            columns = [
-                pa.array([name] * len(scored.bits)),
-                pa.array(range(len(scored.bits)), pa.int32()),
-                pa.array(scored.bits),
-                pa.array(scored.n_bytes),
-                pa.array(scored.n_tokens),
-            ]
-            tables.append(pa.table(columns, schema=SCORES))
-        table = pa.concat_tables(tables)
-        pq.write_table(table, work.path("scores", f"{job.step}/{job.shard}.parquet"))
+        result = train(arguments["mix"], streams, config, folder, arguments["subsample"])
+        place = f"{job.step}/{job.shard}"
+        shutil.copyfile(result.weights, work.path("weights", f"{place}.safetensors"))
+        kept = result.checkpoints if arguments["keep_checkpoints"] else []
+        for point in kept:
+            final = f"{place}.step-{point.step:07d}.safetensors"
+            shutil.copyfile(point.path, work.path(f"step-{point.step:07d}", final))
         run = {
             "mix": arguments["mix"],
             "seed": arguments["config"]["seed"],
-            "scores": scores,
             "tokens": result.tokens,
             "epochs": result.epochs,
             "loss_curve": result.loss_curve,
+            "checkpoints": [{"step": point.step, "tokens": point.tokens} for point in kept],
             "seconds": round(result.seconds, 2),
         }
-        with open(work.path("run", f"{job.step}/{job.shard}.json"), "w") as file:
+        with open(work.path("run", f"{place}.json"), "w") as file:
             json.dump(run, file, indent=1)
-        row = work.commit(read=len(table), kept=len(table), stats={"tokens": result.tokens})
-    shutil.rmtree(weights, ignore_errors=True)
+        stats = {"tokens": result.tokens, "seconds": result.seconds}
+        row = work.commit(read=1, kept=1, stats=stats)
+    shutil.rmtree(folder, ignore_errors=True)
     return row
 
 
+def score_held_out(job: Job) -> Row:
+    """Score one proxy on the held-out stream of every domain."""
+    arguments = job.arguments
+    model = load_model(arguments["weights"])
+    with at_work(job) as work:
+        scored = {
+            name: bits_per_byte(model, TokenStream(path), arguments["context"])
+            for name, path in arguments["held"].items()
+        }
+        return _commit_scores(job, work, scored)
+
+
+def score_suite(job: Job) -> Row:
+    """Score one proxy on the gold answers of one suite."""
+    arguments = job.arguments
+    model = load_model(arguments["weights"])
+    tokenizer = load_tokenizer(arguments["tokenizer"])
+    with at_work(job) as work:
+        items = read_items(arguments["path"], arguments["limit"])
+        scored = score_items(model, tokenizer, items, arguments["context"])
+        return _commit_scores(job, work, {arguments["suite"]: scored})
+
+
+def _commit_scores(job: Job, work: Work, scored: dict[str, BPB]) -> Row:
+    tables = [
+        pa.table(
+            [
+                pa.array([task] * len(one.bits)),
+                pa.array(range(len(one.bits)), pa.int32()),
+                pa.array(one.bits),
+                pa.array(one.n_bytes),
+                pa.array(one.n_tokens),
+            ],
+            schema=SCORES,
+        )
+        for task, one in scored.items()
+    ]
+    table = pa.concat_tables(tables)
+    place = f"{job.step}/{job.shard}"
+    pq.write_table(table, work.path("items", f"{place}.parquet"))
+    means = {
+        task: {"bpb": one.value, "standard_error": one.standard_error}
+        for task, one in scored.items()
+    }
+    with open(work.path("scores", f"{place}.json"), "w") as file:
+        json.dump(means, file, indent=1)
+    return work.commit(read=len(table), kept=len(table))
+
+
 def read_run(path: str) -> dict[str, Any]:
-    """What `train_proxy` wrote of one run: mix, seed, scores by domain, epochs, loss curve."""
+    """What `train_proxy` wrote of one run: mix, seed, epochs, loss curve."""
     return json.loads(storage.read_text(path))
 
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import yaml
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mixing import figures, words
-from mixing.export.mixture import export_fields
-from mixing.laws import LAWS
+from mixing.fitted import title
 from mixing.shares import exact
-
-if TYPE_CHECKING:
-    from mixing.study_file import Study
+from mixing.story import Story
 
 _CAUSES = {
     "epochs": "epochs",
@@ -28,35 +24,31 @@ _CAUSES = {
 
 
 def write_report(
-    study: Study,
+    story: Story,
     answer: dict[str, Any],
     confirmation: dict[str, Any] | None,
-    facts: dict[str, Any],
     files: dict[str, str],
 ) -> None:
     """Write the report.
 
     Parameters
     ----------
-    study
-        The study that was run.
+    story
+        What to tell of the experiment.
     answer
         `Answer.as_dict()`.
     confirmation
         What `compare` found, or None when nothing was trained to confirm.
-    facts
-        ``domains`` (documents, n_bytes, tokens of each), ``streams`` (held_bytes and
-        held_documents of each) and ``cost`` (proxies, proxy_tokens, seconds); each may be absent.
     files
         Local paths to write to: ``report`` (HTML), ``markdown``, ``mixture`` (JSON) and
         ``summary`` (plain text); kinds left out are not written.
     """
-    view = build_view(study, answer, confirmation, facts)
+    view = build_view(story, answer, confirmation)
     texts = {
         "report": render(view, "report.html"),
         "markdown": render(view, "report.md"),
         "summary": render(view, "summary.txt"),
-        "mixture": json.dumps(mixture(study, answer, confirmation), indent=1) + "\n",
+        "mixture": json.dumps(mixture(story, answer, confirmation), indent=1) + "\n",
     }
     for kind, path in files.items():
         with open(path, "w", encoding="utf-8") as file:
@@ -86,7 +78,7 @@ def render(view: dict[str, Any], template: str) -> str:
 
 
 def mixture(
-    study: Study, answer: dict[str, Any], confirmation: dict[str, Any] | None
+    story: Story, answer: dict[str, Any], confirmation: dict[str, Any] | None
 ) -> dict[str, Any]:
     """The answer for machines: plain names, shares that sum to 1, null for what is not known."""
     verdict = words.give_verdict(answer, confirmation)
@@ -98,17 +90,18 @@ def mixture(
     best = exact(np.array(answer["mixes"]["recommended"]))
     return _finite_only(
         {
-            "name": study.name,
-            **export_fields(study),
+            "name": story.name,
+            **story.exports,
             "tokens": answer["budget"],
             "ratios": named(best.tolist()),
             "interval_90": named(zip(answer["low"], answer["high"], strict=True)),
             "ties": named(zip(answer["tie_low"], answer["tie_high"], strict=True)),
             "epochs": named(answer["epochs"]["recommended"]),
             "held_by": {name: cause for name, cause in named(answer["binding"]).items() if cause},
-            "domains": study.domains,
+            "domains": story.domains,
             "verdict": {"word": verdict.word, "text": verdict.headline},
-            "predicted_gain_bpb": {
+            "loss_unit": answer["unit"],
+            "predicted_gain": {
                 name: dict(zip(("value", "low", "high"), gain, strict=True))
                 for name, gain in answer["gain"].items()
             },
@@ -120,33 +113,39 @@ def mixture(
             },
             "available_tokens": named(answer["tokens"]),
             "optimality_gap": answer["gap"],
-            "laws": named(answer["fit"]["choice"]),
+            "prices": answer["prices"],
+            "pareto": answer["pareto"],
+            "laws": dict(zip(answer["tasks"], answer["fit"]["choice"], strict=True)),
+            "weights": dict(zip(answer["tasks"], answer["weights"], strict=True)),
             "runs": len(answer["swarm"]["shares"]),
         }
     )
 
 
 def build_view(
-    study: Study,
+    story: Story,
     answer: dict[str, Any],
     confirmation: dict[str, Any] | None,
-    facts: dict[str, Any],
 ) -> dict[str, Any]:
     """Everything that the templates show."""
     names, fit = answer["domains"], answer["fit"]
     measured, predicted = np.array(fit["measured"]), np.array(fit["predicted"])
     weights = np.array(answer["weights"])
     return {
-        "study": study,
+        "story": story,
         "answer": answer,
-        "facts": {"cost": None, "streams": None, "domains": None, **facts},
+        "unit": words.short_unit(answer["unit"]),
         "verdict": words.give_verdict(answer, confirmation),
         "changes": words.what_would_change(answer, confirmation),
         "domains": [_domain(answer, j) for j in range(len(names))],
         "scale": _top(answer),
         "gains": _gains(answer, confirmation),
         "confirmation": confirmation,
-        "confirmed_domains": _confirmed_domains(answer, confirmation),
+        "confirmed_tasks": _confirmed_tasks(answer, confirmation),
+        "transfer": (confirmation or {}).get("transfer"),
+        "prices": [words.price(one, answer) for one in answer["prices"]],
+        "pareto": _pareto(answer),
+        "beyond": [one for one in answer["beyond"] if one["moved"] is not None],
         "laws": _laws(fit),
         "tasks": _tasks(answer, measured),
         "noise": _mean_noise(answer["swarm"], measured @ weights),
@@ -154,8 +153,10 @@ def build_view(
         "runs": len(measured),
         "mixes": len(np.unique(answer["swarm"]["shares"], axis=0)),
         "titles": words.TITLES,
-        "yaml": _yaml(study),
-        "parity": Markup(figures.parity(names, measured, predicted, fit["rho"])),
+        "curve": fit["curve"],
+        "parity": Markup(
+            figures.parity(answer["tasks"], measured, predicted, fit["rho"], answer["unit"])
+        ),
         "design": Markup(
             figures.design(names, answer["swarm"], answer["mixes"]["recommended"])
         ),
@@ -164,11 +165,6 @@ def build_view(
         else None,
         "libraries": {name: version(name) for name in ("numpy", "scipy", "torch")},
     }  # fmt: skip
-
-
-def _yaml(study: Study) -> str:
-    data = study.model_dump(mode="json", exclude={"root"})
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=88).rstrip()
 
 
 def _domain(answer: dict[str, Any], j: int) -> dict[str, Any]:
@@ -199,7 +195,7 @@ def _top(answer: dict[str, Any]) -> float:
 
 def _gains(answer: dict[str, Any], confirmation: dict[str, Any] | None) -> list[dict[str, Any]]:
     rows = []
-    for name in words.BASELINES:
+    for name in words.MIXES:
         value, low, high = answer["gain"][name]
         rows.append(
             {
@@ -215,21 +211,22 @@ def _gains(answer: dict[str, Any], confirmation: dict[str, Any] | None) -> list[
     return rows
 
 
-def _confirmed_domains(answer, confirmation) -> list[dict[str, Any]]:
+def _confirmed_tasks(answer, confirmation) -> list[dict[str, Any]]:
     if not confirmation:
         return []
     found = confirmation["baselines"]
     return [
-        {"name": name, "falls": {mix: one["domains"][j] for mix, one in found.items()}}
-        for j, name in enumerate(answer["domains"])
+        {"name": name, "falls": {mix: one["tasks"][t] for mix, one in found.items()}}
+        for t, name in enumerate(answer["tasks"])
     ]
 
 
 def _laws(fit: dict[str, Any]) -> list[dict[str, Any]]:
     rows = [
         {
-            "title": LAWS[name].title if name in LAWS else name,
+            "title": title(name),
             "used": fit["choice"].count(name),
+            "predicts": fit["predictor"].count(name),
             **scores,
         }
         for name, scores in fit["scores"].items()
@@ -243,13 +240,17 @@ def _tasks(answer: dict[str, Any], measured: np.ndarray) -> list[dict[str, Any]]
         {
             "name": name,
             "weight": answer["weights"][j],
-            "law": LAWS[fit["choice"][j]].title if fit["choice"][j] in LAWS else fit["choice"][j],
+            "law": title(fit["choice"][j]),
+            "predictor": title(fit["predictor"][j]),
+            "half_width": fit["half_width"][j],
+            "best": answer["task_loss"]["recommended"][j],
+            "natural": answer["task_loss"]["natural"][j],
             "rho": fit["rho"][j],
             "low": float(np.nanmin(measured[:, j])),
             "high": float(np.nanmax(measured[:, j])),
             "noise": fit["noise"][j],
         }
-        for j, name in enumerate(answer["domains"])
+        for j, name in enumerate(answer["tasks"])
     ]
 
 
@@ -286,9 +287,36 @@ def _heat(answer: dict[str, Any]) -> dict[str, Any]:
                     for cell in row
                 ],
             }
-            for name, row in zip(answer["domains"], cells, strict=True)
+            for name, row in zip(answer["tasks"], cells, strict=True)
         ]
     }
+
+
+def _pareto(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """For each family: what its loss and the others' become as weight moves to it."""
+    best = np.array(answer["mixes"]["recommended"])
+    weights, families = np.array(answer["weights"]), answer["families"]
+    share = {f: sum(w for w, g in zip(weights, families, strict=True) if g == f) for f in families}
+    now = {}
+    for family in share:
+        member = np.array([one == family for one in families])
+        inner = weights * member if share[family] else member / member.sum()
+        losses = np.array(answer["task_loss"]["recommended"])
+        now[family] = float(inner @ losses / inner.sum())
+    rows = []
+    for point in answer["pareto"]:
+        falls = {name: now[name] - loss for name, loss in point["losses"].items()}
+        rows.append(
+            {
+                "family": point["family"],
+                "moved": point["moved"],
+                "own": falls[point["family"]],
+                "mean": sum(share[name] * fall for name, fall in falls.items()),
+                "worst": min(falls.items(), key=lambda item: item[1]),
+                "apart": float(np.abs(np.array(point["shares"]) - best).sum() / 2),
+            }
+        )
+    return rows
 
 
 def _finite_only(value: Any) -> Any:

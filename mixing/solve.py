@@ -1,4 +1,7 @@
-"""The best mix: an exact convex program, with a certificate, an interval and the mixes that tie."""
+"""The best mix under any convex law: sequential quadratic programming with a certificate.
+
+`recommend` solves on a bank of fitted laws, hundreds at once; this takes whatever has a gradient.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq, minimize, minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from mixing.feasible import Feasible
 from mixing.laws import Law
@@ -117,97 +120,6 @@ def solve_many(
         found = _descend(objective, feasible, start)
         mixes.append(found if feasible.violation(found) <= 1e-6 else start)
     return np.array(mixes)
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """Mixes whose predicted objective is within `slack` of the best.
-
-    Attributes
-    ----------
-    slack
-        In units of the objective.
-    lower, upper
-        Least and largest share of each domain among them, (m,).
-    closest
-        The nearest of them on the way to a reference mix: a smaller change that ties, (m,).
-    """
-
-    slack: float
-    lower: np.ndarray
-    upper: np.ndarray
-    closest: np.ndarray
-
-
-def tolerance_region(
-    objective: Objective,
-    feasible: Feasible,
-    best: np.ndarray,
-    slack: float,
-    reference: np.ndarray,
-) -> Tolerance:
-    """How far each share can move, the others following, before the loss rises by `slack`.
-
-    Parameters
-    ----------
-    best
-        The optimum, (m,).
-    slack
-        Above 0, in units of the objective.
-    reference
-        A mix, usually the natural one, (m,).
-    """
-    limit = objective(best) + slack
-    m = len(best)
-    lower, upper = best.copy(), best.copy()
-    for j in range(m):
-        lower[j] = _farthest_tie(objective, feasible, best, j, feasible.lower[j], limit)
-        upper[j] = _farthest_tie(objective, feasible, best, j, feasible.upper[j], limit)
-    way = reference - best
-    end = 1.0 if feasible.violation(reference) <= 1e-9 else _last_feasible(feasible, best, way)
-    step = _last(lambda t: objective(best + t * way) - limit, end)
-    return Tolerance(slack, lower, upper, best + step * way)
-
-
-def profile(
-    objective: Objective, feasible: Feasible, best: np.ndarray, domain: int, share: float
-) -> tuple[np.ndarray, float]:
-    """The best mix, and its objective, when one domain is held at a share."""
-    held = feasible.holding(domain, share)
-    start = held.nearest_to(best)
-    found = _descend(objective, held, start)
-    if held.violation(found) > 1e-6 or objective(found) > objective(start):
-        found = start
-    return found, objective(found)
-
-
-def _farthest_tie(objective, feasible, best, domain, end, limit) -> float:
-    if abs(end - best[domain]) < 1e-6:
-        return float(best[domain])
-
-    def excess(t: float) -> float:
-        share = best[domain] + t * (end - best[domain])
-        return profile(objective, feasible, best, domain, share)[1] - limit
-
-    return float(best[domain] + _last(excess, 1.0) * (end - best[domain]))
-
-
-def _last(excess, end: float) -> float:
-    """Largest t in [0, end] with ``excess(t) <= 0``, of a convex function; 0 if there is none."""
-    if excess(end) <= 0:
-        return end
-    if excess(0.0) >= 0:
-        return 0.0
-    return float(brentq(excess, 0.0, end, xtol=1e-3, rtol=1e-3))
-
-
-def _last_feasible(feasible, best, way) -> float:
-    low, high = 0.0, 1.0
-    for _ in range(30):
-        middle = (low + high) / 2
-        ok = feasible.violation(best + middle * way) <= 1e-7
-        low, high = (middle, high) if ok else (low, middle)
-    return low
 
 
 def _descend(objective, feasible, start) -> np.ndarray:

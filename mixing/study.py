@@ -1,39 +1,32 @@
-"""A study from end to end: pools, streams, proxies, fit, answer, confirmation, report.
-
-Every part is a job with an address, so that a new domain, more mixes or another constraint re-do
-only what depends on them.
-"""
+"""The verbs of a study: each makes its part and what that needs, and nothing that is there."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from catalogs import storage
-from catalogs.audit import load_plan, save_plan
+from catalogs.audit import load_plan
 from catalogs.errors import UserError
-from catalogs.ledger import Ledger, Row
-from mixing.answer import find_answer
-from mixing.confirm import compare
-from mixing.domains import Domain, count_domains, membership, write_pool
-from mixing.proxy_jobs import read_run, tokenise, train_proxy, train_tokenizer
-from mixing.report import write_report
+from catalogs.ledger import Ledger
+from mixing.answer import Answer, Runs, find_answer
+from mixing.asking import limit, make_ask, task_weights
+from mixing.domains import Domain, count_domains
+from mixing.model import Model, read_model
 from mixing.study_file import Study, load_study
-from mixing.swarm import Swarm, design_swarm
-from pipeline.address import address, code_version
-from pipeline.jobs import Job, at_work
+from mixing.study_jobs import read_runs, with_families
+from mixing.swarm import Swarm
+from mixing.workshop import Workshop, made_from
 from pipeline.progress import Progress
 from pipeline.run import lock
-from pipeline.schedule import Settings, run_jobs
-
-POOL_CODE = ("mixing.domains",)
-PROXY_CODE = ("mixing.proxy_jobs", "proxies")
-PROXY_LIBRARIES = ("torch", "tokenizers", "numpy")
-ANSWER_CODE = ("mixing",)
-ANSWER_LIBRARIES = ("numpy", "scipy", "scikit-learn", "matplotlib", "jinja2")
+from pipeline.schedule import Settings
+from proxies import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -46,8 +39,69 @@ class Result:
     skipped: int
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a study would train.
+
+    Attributes
+    ----------
+    study, domains, tokens
+        The study, its domains, and the tokens of each that may be trained on, (m,).
+    swarm
+        Mixes of the first round.
+    confirming
+        Runs of the confirmation.
+    proxy_tokens, flops
+        Of all runs; 6 operations for each parameter and token.
+    parameters
+        Of a proxy, its embedding included.
+    trained
+        Runs that are committed already.
+    seconds
+        Of one core for what is left; None where no proxy was timed yet.
+    """
+
+    study: Study
+    domains: list[Domain]
+    tokens: np.ndarray
+    swarm: Swarm
+    confirming: int
+    proxy_tokens: float
+    flops: float
+    parameters: int
+    trained: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Solved:
+    """An answer, the seconds it took to read the fit and to solve, and how the study got there."""
+
+    answer: Answer
+    reading: float
+    solving: float
+    done: int
+
+
+@contextmanager
+def workshop(path: str, settings: Settings, progress: Progress | None = None) -> Iterator[Workshop]:
+    """Open a study for work.
+
+    Raises
+    ------
+    UserError
+        When the study, a run folder or a predicate is wrong, or another process is at work in it.
+    """
+    study = load_study(path)
+    _check_runs(study)
+    domains = count_domains(study)
+    storage.make_folder(study.out_folder)
+    with lock(study.out_folder):
+        yield Workshop(study, domains, settings, progress or Progress())
+
+
 def run_study(path: str, settings: Settings, progress: Progress | None = None) -> Result:
-    """Run a study file, doing only what is not committed yet.
+    """Run a study file from end to end, doing only what is not committed yet.
 
     Raises
     ------
@@ -56,312 +110,180 @@ def run_study(path: str, settings: Settings, progress: Progress | None = None) -
     RunError
         When a proxy fails for good.
     """
+    with workshop(path, settings, progress) as shop:
+        _refine(shop, shop.study.refine.rounds)
+        return _report(shop)
+
+
+def plan_study(path: str, settings: Settings, progress: Progress | None = None) -> Plan:
+    """Design the swarm and say what it costs, without training."""
+    with workshop(path, settings, progress) as shop:
+        study, swarm = shop.study, shop.swarm()
+        confirm, budget = study.confirm, study.confirm.tokens or study.proxy.tokens
+        confirming = (5 + confirm.anchors / max(1, confirm.seeds)) * confirm.seeds
+        vocab = study.proxy.vocab
+        models = [ModelConfig.named(n, vocab) for n in (study.proxy.model, confirm.model) if n]
+        sizes = [model.parameters for model in models]
+        tokens = [len(swarm) * study.proxy.tokens, confirming * budget]
+        rows = Ledger(study.out_folder).rows("train")
+        rates = [row.stats["tokens"] / max(row.seconds, 1e-9) for row in rows]
+        left = max(0, len(swarm) - len(rows)) * study.proxy.tokens
+        shop.finish(whole=False)
+        return Plan(
+            study,
+            shop.domains,
+            shop.tokens(),
+            swarm,
+            round(confirming),
+            sum(tokens),
+            6.0 * (sizes[0] * tokens[0] + sizes[-1] * tokens[1]),
+            sizes[0],
+            len(rows),
+            left / float(np.median(rates)) if rates else None,
+        )
+
+
+def train_study(path: str, settings: Settings, progress: Progress | None = None) -> Workshop:
+    """Train the proxies of the swarm and of the rounds so far."""
+    with workshop(path, settings, progress) as shop:
+        shop.proxies(scored=False)
+        shop.finish(whole=False)
+        return shop
+
+
+def evaluate_study(path: str, settings: Settings, progress: Progress | None = None) -> Workshop:
+    """Score the proxies on held-out texts and on every suite."""
+    with workshop(path, settings, progress) as shop:
+        shop.proxies()
+        shop.finish(whole=False)
+        return shop
+
+
+def fit_study(
+    path: str, settings: Settings, progress: Progress | None = None
+) -> tuple[Runs, Model, dict[str, str]]:
+    """Fit the swarm; returns its runs, the model, and where the model and the tables are."""
+    with workshop(path, settings, progress) as shop:
+        row = shop.fitted()
+        shop.finish(whole=False)
+        paths = {kind: shop.path(row, kind) for kind in ("model", "ratios", "metrics")}
+        runs, _ = read_runs(shop.path(row, "runs"))
+        return with_families(runs, shop.study), read_model(paths["model"]), paths
+
+
+def solve_study(
+    path: str,
+    settings: Settings,
+    progress: Progress | None = None,
+    weights: dict[str, float] | None = None,
+    tokens: int | None = None,
+    caps: dict[str, float] | None = None,
+    floors: dict[str, float] | None = None,
+    limits: dict[str, Any] | None = None,
+) -> Solved:
+    """Answer a question with the fit that there is, which it makes where there is none.
+
+    Parameters
+    ----------
+    weights
+        Task or family -> weight, tasks not named 0; default the study's.
+    tokens, caps, floors
+        Instead of, or besides, the study's.
+    limits
+        Other fields of the constraints to put in the place of the study's.
+
+    Raises
+    ------
+    UserError
+        When a name is unknown or the limits cannot be met together.
+    """
     study = load_study(path)
-    if load_plan(study.run_folder)["state"] != "complete":
-        raise UserError(f"{study.run_folder}: the run is not finished; run its recipe first")
-    domains = count_domains(study)
-    storage.make_folder(study.out_folder)
-    with lock(study.out_folder):
-        return _Runner(study, domains, settings, progress or Progress()).run()
-
-
-@dataclass
-class _Runner:
-    study: Study
-    domains: list[Domain]
-    settings: Settings
-    progress: Progress
-    done: int = 0
-    skipped: int = 0
-    plan: dict[str, list[str]] = field(default_factory=dict)
-
-    def run(self) -> Result:
-        pools = self._step(self._pool_jobs())
-        streams = self._step(self._stream_jobs(pools, self._tokenizer(pools)))
-        tokens = self._trainable_tokens(streams)
-        names = tuple(domain.name for domain in self.domains)
-        design = self.study.swarm
-        swarm = design_swarm(
-            names,
-            tokens,
-            design.mixes,
-            design.repeats,
-            design.temperature,
-            sparse=design.sparse,
-            local=design.local,
-            seed=self.study.seed,
-        )
-        mixes = list(zip(swarm.shares, swarm.seeds, strict=True))
-        trained = self._step(self._train_jobs("train", mixes, streams, tokens))
-        answered = self._step([self._answer_job(swarm, tokens, trained)])[0]
-        answer = self._json(answered, "answer")
-        confirmed = self._step(self._confirm_jobs(answer, streams, tokens))
-        reported = self._step([self._report_job(answered, confirmed, streams, trained)])[0]
-        self._finish()
-        report = storage.join(self.study.out_folder, reported.files["report"].path)
-        summary = storage.read_text(self._path(reported, "summary"))
-        return Result(report, summary, self.done, self.skipped)
-
-    # one step after another ------------------------------------------------------------------
-
-    def _step(self, jobs: list[Job]) -> list[Row]:
-        if not jobs:
-            return []
-        ledger = Ledger(self.study.out_folder)
-        planned = {job.shard: job.address for job in jobs}
-        self.plan[jobs[0].step] = sorted(planned)
-        stale = [r for r in ledger.rows(jobs[0].step) if planned.get(r.shard) != r.address]
-        ledger.retire(stale)
-        save_plan(self.study.out_folder, {"state": "incomplete", "shards": self.plan})
-        outcome = run_jobs(jobs, self.settings, self.progress)
-        self.done += outcome.done
-        self.skipped += outcome.skipped
-        return [outcome.rows[job.key] for job in jobs]
-
-    def _finish(self) -> None:
-        ledger = Ledger(self.study.out_folder)
-        ledger.retire([r for r in ledger.rows() if r.shard not in self.plan.get(r.step, ())])
-        save_plan(self.study.out_folder, {"state": "complete", "shards": self.plan})
-
-    def _job(self, step, shard, run, config, inputs, arguments, code, libraries=()) -> Job:
-        version = code_version(code, libraries)
-        return Job(
-            root=self.study.out_folder,
-            step=step,
-            shard=shard,
-            address=address(step, config, inputs, version),
-            run=run,
-            arguments=arguments,
-            inputs=tuple(inputs),
-            code=version,
-        )
-
-    # what each step consists of --------------------------------------------------------------
-
-    def _pool_jobs(self) -> list[Job]:
-        study, run = self.study, Ledger(self.study.run_folder)
-        corpus = sorted(
-            file.checksum
-            for step, kind in (
-                *(("ingest", "documents"), ("judge", "attributes")),
-                ("boilerplate", "boilerplate"),
-            )
-            for row in run.rows(step)
-            for file in [row.files[kind]]
-        )
-        jobs = []
-        for domain in self.domains:
-            share = study.evaluation.holdout_share
-            settings = {
-                "member": membership(study.domains, domain.name),
-                "hold_out": min(study.evaluation.holdout_bytes, int(domain.n_bytes * share)),
-                "seed": study.seed,
-            }
-            arguments = {**settings, "run": study.run_folder}
-            jobs.append(
-                self._job("pool", domain.name, write_pool, settings, corpus, arguments, POOL_CODE)
-            )
-        return jobs
-
-    def _tokenizer(self, pools: list[Row]) -> tuple[str, str]:
-        """Path and identity of the tokenizer, trained first if the study gives none."""
-        given, vocab = self.study.proxy.tokenizer, self.study.proxy.vocab
-        if given == "bytes":
-            return given, given
-        if given:
-            path = storage.join(self.study.root or ".", given)
-            return path, storage.checksum(path)
-        arguments = {"pools": [self._path(row, "pool") for row in pools], "vocab": vocab}
-        inputs = [row.checksum("pool") for row in pools]
-        job = self._job(
-            "tokenizer",
-            "bpe",
-            train_tokenizer,
-            vocab,
-            inputs,
-            arguments,
-            PROXY_CODE,
-            PROXY_LIBRARIES,
-        )
-        row = self._step([job])[0]
-        return self._path(row, "tokenizer"), row.checksum("tokenizer")
-
-    def _stream_jobs(self, pools: list[Row], tokenizer: tuple[str, str]) -> list[Job]:
-        path, identity = tokenizer
-        return [
-            self._job(
-                "tokenise",
-                row.shard,
-                tokenise,
-                None,
-                [row.checksum("pool"), identity],
-                {"pool": self._path(row, "pool"), "tokenizer": path},
-                PROXY_CODE,
-                PROXY_LIBRARIES,
-            )
-            for row in pools
-        ]
-
-    def _trainable_tokens(self, streams: list[Row]) -> np.ndarray:
-        """Tokens of each domain that may be trained on: the catalogue's, less what is held out."""
-        shares = [
-            row.stats["train_bytes"] / (row.stats["train_bytes"] + row.stats["held_bytes"])
-            for row in streams
-        ]
-        return np.array([d.tokens * share for d, share in zip(self.domains, shares, strict=True)])
-
-    def _train_jobs(
-        self,
-        step: str,
-        mixes: list,
-        streams: list[Row],
-        tokens: np.ndarray,
-        budget: int | None = None,
-    ) -> list[Job]:
-        proxy = self.study.proxy
-        budget = budget or proxy.tokens
-        config = {
-            "tokens": budget,
-            "batch": proxy.batch,
-            "context": proxy.context,
-            "lr": proxy.lr,
-            "warmup": proxy.warmup,
-            "checkpoints": 4,
-        }
-        names = [domain.name for domain in self.domains]
-        paths = {
-            kind: {name: self._path(row, kind) for name, row in zip(names, streams, strict=True)}
-            for kind in ("train", "held")
-        }
-        sums = [row.checksum(kind) for row in streams for kind in ("train", "held")]
-        unique = self._unique_tokens(streams, tokens, budget)
-        jobs = []
-        for shares, seed in mixes:
-            mix = {name: float(p) for name, p in zip(names, shares, strict=True) if p > 0}
-            settings: dict[str, Any] = {
-                "mix": mix,
-                "model": proxy.model,
-                "config": {**config, "seed": int(seed)},
-                "subsample": {name: unique[name] for name in mix} if unique else None,
-            }
-            job = self._job(
-                step,
-                "",
-                train_proxy,
-                settings,
-                sums,
-                {**settings, **paths},
-                PROXY_CODE,
-                PROXY_LIBRARIES,
-            )
-            # named by what it is, so that a swarm that grows keeps its runs
-            jobs.append(replace(job, shard=job.address[:16]))
-        return jobs
-
-    def _unique_tokens(self, streams, tokens, budget) -> dict[str, int] | None:
-        """Tokens a proxy may see of each domain, so that it repeats what the target repeats."""
-        if not self.study.proxy.match_repetition:
-            return None
-        return {
-            domain.name: max(
-                self.study.proxy.context,
-                min(int(row.stats["train_tokens"]), round(budget * count / self.study.tokens)),
-            )
-            for domain, row, count in zip(self.domains, streams, tokens, strict=True)
-        }
-
-    def _answer_job(self, swarm: Swarm, tokens: np.ndarray, trained: list[Row]) -> Job:
-        elsewhere = {"out", "run", "root", "name", "confirm"}
-        study = self.study.model_dump(mode="json", exclude=elsewhere)
-        arguments = {
-            "study": self.study.model_dump(mode="json"),
-            "domains": [asdict(domain) for domain in self.domains],
-            "tokens": [float(count) for count in tokens],
-            "swarm": {
-                "domains": list(swarm.domains),
-                "shares": swarm.shares.tolist(),
-                "seeds": [int(seed) for seed in swarm.seeds],
-                "kinds": list(swarm.kinds),
-            },
-            "runs": [self._path(row, "run") for row in trained],
-        }
-        config = [study, arguments["domains"], arguments["tokens"], arguments["swarm"]]
-        inputs = [row.checksum("scores") for row in trained]
-        return self._job(
-            "answer", "answer", answer_job, config, inputs, arguments, ANSWER_CODE, ANSWER_LIBRARIES
-        )
-
-    def _confirm_jobs(self, answer: dict, streams: list[Row], tokens: np.ndarray) -> list[Job]:
-        """The answer and the baselines, trained with the same seeds, apart from the swarm's."""
-        seeds = range(1000 + self.study.seed, 1000 + self.study.seed + self.study.confirm.seeds)
-        unique = {tuple(shares): shares for shares in answer["mixes"].values()}
-        mixes = [(shares, seed) for shares in unique.values() for seed in seeds]
-        return self._train_jobs("confirm", mixes, streams, tokens, self.study.confirm.tokens)
-
-    def _report_job(
-        self, answered: Row, confirmed: list[Row], streams: list[Row], trained: list[Row]
-    ) -> Job:
-        proxies = [*trained, *confirmed]
-        arguments = {
-            "study": self.study.model_dump(mode="json"),
-            "answer": self._path(answered, "answer"),
-            "confirmed": [self._path(row, "run") for row in confirmed],
-            "domains": [asdict(domain) for domain in self.domains],
-            "streams": [row.stats for row in streams],
-            "cost": {
-                "proxies": len(proxies),
-                "proxy_tokens": sum(row.stats["tokens"] for row in proxies),
-                "seconds": sum(row.seconds for row in proxies),
-            },
-        }
-        study = self.study.model_dump(mode="json", exclude={"root"})
-        inputs = [answered.checksum("answer"), *(row.checksum("scores") for row in confirmed)]
-        return self._job(
-            "report", "report", report_job, study, inputs, arguments, ANSWER_CODE, ANSWER_LIBRARIES
-        )
-
-    def _path(self, row: Row, kind: str) -> str:
-        return storage.join(self.study.out_folder, row.files[kind].path)
-
-    def _json(self, row: Row, kind: str) -> dict[str, Any]:
-        return json.loads(storage.read_text(self._path(row, kind)))
-
-
-def answer_job(job: Job) -> Row:
-    """Fit the laws to the swarm's scores and solve; writes ``answer.json``."""
-    arguments = job.arguments
-    study = Study.model_validate(arguments["study"])
-    domains = [Domain(**domain) for domain in arguments["domains"]]
-    runs = [read_run(path) for path in arguments["runs"]]
-    losses = np.array([[run["scores"][d.name]["bpb"] for d in domains] for run in runs])
-    given = arguments["swarm"]
-    swarm = Swarm(
-        tuple(given["domains"]),
-        np.array(given["shares"]),
-        np.array(given["seeds"]),
-        tuple(given["kinds"]),
+    _check_runs(study)
+    began, done = time.perf_counter(), 0
+    found = _fit_at_hand(study)
+    if found is None:
+        with workshop(path, settings, progress) as shop:
+            row = shop.fitted()
+            shop.finish(whole=False)
+            found, done = (shop.path(row, "runs"), shop.path(row, "model")), shop.done
+        began = time.perf_counter()
+    runs, facts = read_runs(found[0])
+    runs, model = with_families(runs, study), read_model(found[1])
+    read = time.perf_counter()
+    given = study.evaluation.weights if weights is None else weights
+    default = 1.0 if weights is None else 0.0
+    constraints = limit(
+        study.constraints.model_copy(update=limits or {}), runs.domains, caps, floors
     )
-    answer = find_answer(study, domains, np.array(arguments["tokens"]), swarm, losses)
-    with at_work(job) as work:
-        with open(work.path("answer", "answer.json"), "w") as file:
-            json.dump(answer.as_dict(), file, indent=1)
-        return work.commit(read=len(runs), kept=len(runs))
+    ask = make_ask(
+        runs,
+        np.array(facts["tokens"]),
+        tokens or study.tokens,
+        constraints,
+        task_weights(given, runs.tasks, runs.families, default, "--weights"),
+        facts["license_fractions"],
+    )
+    answer = find_answer(runs, model, ask, whole=False)
+    return Solved(answer, read - began, time.perf_counter() - read, done)
 
 
-def report_job(job: Job) -> Row:
-    """Write the report as HTML, Markdown and JSON, and a summary for the terminal."""
-    arguments = job.arguments
-    answer = json.loads(storage.read_text(arguments["answer"]))
-    runs = [read_run(path) for path in arguments["confirmed"]]
-    with at_work(job) as work:
-        files = {
-            "report": work.path("report", "report.html"),
-            "markdown": work.path("markdown", "report.md"),
-            "mixture": work.path("mixture", "mixture.json"),
-            "summary": work.path("summary", "summary.txt"),
-        }
-        confirmation = compare(answer, runs)
-        write_report(
-            Study.model_validate(arguments["study"]), answer, confirmation, arguments, files
-        )
-        return work.commit(read=len(runs), kept=len(runs))
+def refine_study(
+    path: str, settings: Settings, progress: Progress | None = None, rounds: int = 1
+) -> list[dict[str, Any]]:
+    """Train so many further rounds, fewer when the answer is sure enough; returns the rounds."""
+    with workshop(path, settings, progress) as shop:
+        before = shop.rounds()
+        _refine(shop, before + rounds)
+        shop.fitted()
+        found = [shop._json(shop.proposed(n), "round") for n in range(1, shop.rounds() + 1)]
+        shop.finish(whole=False)
+        return found[before:] or found[-1:]
+
+
+def confirm_study(path: str, settings: Settings, progress: Progress | None = None) -> Result:
+    """Train the answer and the baselines with paired seeds, and say who won."""
+    with workshop(path, settings, progress) as shop:
+        return _report(shop)
+
+
+def report_study(path: str, settings: Settings, progress: Progress | None = None) -> Result:
+    """Write the report, making what it needs."""
+    return confirm_study(path, settings, progress)
+
+
+def _refine(shop: Workshop, rounds: int) -> None:
+    """Go on to so many rounds; one without mixes is the last."""
+    while shop.rounds() < rounds:
+        number = shop.rounds() + 1
+        mixes = json.loads(storage.read_text(shop.path(shop.proposed(number), "round")))["mixes"]
+        shop.ask_for_rounds(number)
+        if not mixes:
+            return
+
+
+def _report(shop: Workshop) -> Result:
+    reported = shop.reported()
+    shop.finish(whole=True)
+    summary = storage.read_text(shop.path(reported, "summary"))
+    return Result(shop.path(reported, "report"), summary, shop.done, shop.skipped)
+
+
+def _check_runs(study: Study) -> None:
+    for folder in study.run_folders:
+        if load_plan(folder)["state"] != "complete":
+            raise UserError(f"{folder}: the run is not finished; run its recipe first")
+
+
+def _fit_at_hand(study: Study) -> tuple[str, str] | None:
+    """Runs and model of the last fit, if nothing that it depends on has changed."""
+    rows = sorted(
+        Ledger(study.out_folder).rows("fit"), key=lambda row: int(row.shard.rpartition("-")[2])
+    )
+    if not rows:
+        return None
+    runs, model = (
+        storage.join(study.out_folder, rows[-1].files[k].path) for k in ("runs", "model")
+    )
+    if json.loads(storage.read_text(runs))["made_from"] != made_from(study):
+        return None
+    return runs, model

@@ -56,6 +56,10 @@ class Proxy(Strict):
     match_repetition: bool = Field(
         True, description="subsample domains so that a proxy repeats what the target would"
     )
+    checkpoints: int = Field(4, ge=1, description="states of a run that a kill cannot lose")
+    keep_checkpoints: bool = Field(
+        True, description="keep the weights of every checkpoint as data, not of the last alone"
+    )
 
 
 class SwarmDesign(Strict):
@@ -68,37 +72,92 @@ class SwarmDesign(Strict):
     local: Share = Field(0.25, description="share of mixes near the natural one")
 
 
+class Suite(Strict):
+    """Items to score gold answers on: JSON lines with ``context`` and ``continuation``."""
+
+    path: str = Field(description="JSONL or Parquet; each item a context and its continuation")
+    family: str | None = Field(None, description="tasks weighed and guarded together; default own")
+    limit: int | None = Field(None, ge=1, description="items scored at most, the first ones")
+
+
 class Evaluation(Strict):
-    """What proxies are scored on: bits per byte on held-out documents of each domain."""
+    """What proxies are scored on, in bits per byte."""
 
     holdout_bytes: Count = Field(200_000, description="held-out text per domain, UTF-8 bytes")
     holdout_share: Share = Field(0.2, description="of a domain's text that is held out at most")
-    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        default_factory=dict, description="domain -> weight in the objective; default 1"
+    suites: dict[Name, Suite] = Field(
+        default_factory=dict, description="name -> items whose gold answers are scored"
     )
+    families: dict[Name, list[str]] = Field(
+        default_factory=dict, description="family -> domains whose held-out texts belong to it"
+    )
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="domain, suite or family -> weight in the objective; default 1",
+    )
+
+
+class Budget(Strict):
+    """Bounds on a summed share."""
+
+    domains: list[str] = Field(min_length=1, description="whose shares are summed")
+    at_least: Share = Field(0.0, description="of the training tokens")
+    at_most: Share = Field(1.0, description="of the training tokens")
+
+
+class Quota(Strict):
+    """Bounds on the share of text under one licence."""
+
+    at_least: Share = Field(0.0, description="of the training tokens")
+    at_most: Share = Field(1.0, description="of the training tokens")
 
 
 class Constraints(Strict):
     """What the recommended mix must keep to."""
 
     max_epochs: float | None = Field(4.0, gt=0, description="repetitions of a domain at most")
+    fading: bool = Field(
+        False, description="repeated text counts less than fresh text (R* = 15 epochs)"
+    )
     floors: dict[str, Share] = Field(default_factory=dict, description="least share by domain")
     caps: dict[str, Share] = Field(default_factory=dict, description="largest share by domain")
+    groups: dict[Name, Budget] = Field(
+        default_factory=dict, description="name -> bounds on the summed share of domains"
+    )
+    licenses: dict[str, Quota] = Field(
+        default_factory=dict, description="licence (SPDX id, or none) -> bounds on its share"
+    )
     kl: float | None = Field(None, gt=0, description="distance from the natural mix, nats")
+    guard: float | None = Field(
+        None, ge=0, description="no family may be predicted worse than the natural mix by more"
+    )
+
+
+class Refine(Strict):
+    """Further runs where they inform the optimum."""
+
+    rounds: int = Field(0, ge=0, description="rounds of a whole run; it stops sooner when sure")
+    runs: int | None = Field(None, ge=1, description="runs of a round; default half the domains")
 
 
 class Confirm(Strict):
     """Proxies trained on the answer and on the baselines, with paired seeds."""
 
     tokens: Count | None = Field(None, description="training tokens; default those of a proxy")
+    model: Annotated[str, AfterValidator(_known_size)] | None = Field(
+        None, description="size by name; default the proxies'"
+    )
     seeds: int = Field(3, ge=0, description="seeds of each mix; 0 to skip")
+    anchors: int = Field(
+        0, ge=0, description="further mixes of the swarm, to calibrate each task's scale"
+    )
 
 
 class Study(Strict):
     """A mixture study."""
 
     name: Name = Field(description="name of the study")
-    run: str = Field(description="run folder whose corpus is mixed")
+    run: str | list[str] = Field(description="run folder, or several, whose corpus is mixed")
     out: str = Field(description="folder of the study")
     root: str | None = Field(None, description="folder that paths are relative to")
     domains: dict[Name, str] = Field(
@@ -110,28 +169,40 @@ class Study(Strict):
     swarm: SwarmDesign = SwarmDesign()
     evaluation: Evaluation = Evaluation()
     constraints: Constraints = Constraints()
+    refine: Refine = Refine()
     confirm: Confirm = Confirm()
     draws: int = Field(200, ge=20, description="bootstrap draws for the intervals")
     seed: int = Field(0, ge=0, description="seed of the design, the proxies and the bootstrap")
 
     @model_validator(mode="after")
     def _domains_exist(self) -> Study:
+        limits, evaluation = self.constraints, self.evaluation
+        families = {*evaluation.families, *(s.family for s in evaluation.suites.values())} - {None}
+        for name in evaluation.suites:
+            if name in self.domains:
+                raise ValueError(f"'evaluation.suites' names '{name}', which is a domain, too")
+        tasks = {*self.domains, *evaluation.suites, *families}
         named = {
-            "evaluation.weights": self.evaluation.weights,
-            "constraints.floors": self.constraints.floors,
-            "constraints.caps": self.constraints.caps,
+            "evaluation.weights": (evaluation.weights, tasks, "domain, suite or family"),
+            "constraints.floors": (limits.floors, self.domains, "domain"),
+            "constraints.caps": (limits.caps, self.domains, "domain"),
         }
-        for field, names in named.items():
+        for name, group in limits.groups.items():
+            named[f"constraints.groups.{name}"] = (group.domains, self.domains, "domain")
+        for name, members in evaluation.families.items():
+            named[f"evaluation.families.{name}"] = (members, self.domains, "domain")
+        for field, (names, valid, kind) in named.items():
             for name in names:
-                if name not in self.domains:
+                if name not in valid:
                     raise ValueError(
-                        f"'{field}' names '{name}', which is no domain{nearest(name, self.domains)}"
+                        f"'{field}' names '{name}', which is no {kind}{nearest(name, valid)}"
                     )
         return self
 
     @property
-    def run_folder(self) -> str:
-        return storage.join(self.root or ".", self.run)
+    def run_folders(self) -> list[str]:
+        runs = [self.run] if isinstance(self.run, str) else self.run
+        return [storage.join(self.root or ".", run) for run in runs]
 
     @property
     def out_folder(self) -> str:

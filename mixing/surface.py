@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,7 @@ def fit_surface(
     weights: np.ndarray,
     folds: Sequence[np.ndarray],
     predictions: dict[str, np.ndarray] | None = None,
+    tick: Callable[[], None] | None = None,
 ) -> Surface:
     """Choose and fit a convex law for each task.
 
@@ -68,7 +69,7 @@ def fit_surface(
     P, Y
         Shares (runs, m) and losses (runs, tasks).
     weights
-        Of the tasks in the objective, (tasks,).
+        Of the tasks in the mean that says which mixes are good, (tasks,).
     folds
         Test sets of the cross-validation.
     predictions
@@ -79,7 +80,7 @@ def fit_surface(
         predictions = cross_validate([make_law(name) for name in names], P, Y, folds)
     unseen = {name: predictions[name] for name in names}
     focus = near_best(np.nansum(Y * weights, axis=1))
-    focused = cross_validate([make_law(name) for name in names], P, Y, folds, focus)
+    focused = cross_validate([make_law(name) for name in names], P, Y, folds, focus, tick)
     weight = None
     if _error(Y, focused[PREFERRED], focus) < _error(Y, unseen[PREFERRED], focus):
         unseen, weight = focused, focus

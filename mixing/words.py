@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 BASELINES = ("natural", "uniform", "unimax")
+MIXES = ("natural", "uniform", "unimax", "observed")
 TITLES = {
     "recommended": "recommended",
     "natural": "natural",
     "uniform": "uniform",
     "unimax": "UniMax",
+    "observed": "best observed",
 }
 
 
@@ -170,9 +172,10 @@ def what_would_change(answer: dict[str, Any], confirmation: dict[str, Any] | Non
     """What would change the answer, strongest first; each a sentence."""
     names = answer["domains"]
     mix = answer["mixes"]["recommended"]
-    found = []
-    held = [j for j, cause in enumerate(answer["binding"]) if cause]
-    for j in sorted(held, key=lambda j: -abs(answer["pull"][j]))[:4]:
+    found = [price(one, answer) for one in answer["prices"][:4]]
+    priced = {one["name"] for one in answer["prices"]}
+    held = [j for j, cause in enumerate(answer["binding"]) if cause and names[j] not in priced]
+    for j in held[:4]:
         cause, share = answer["binding"][j], percent(mix[j])
         mend = {
             "epochs": f"More text of {names[j]}, or more epochs: the limit holds it at {share}",
@@ -182,6 +185,12 @@ def what_would_change(answer: dict[str, Any], confirmation: dict[str, Any] | Non
             "floor": f"A lower floor for {names[j]}: it is held at {share}",
         }[cause]
         found.append(mend + ".")
+    moved = [one for one in answer["beyond"] if one["moved"] and one["moved"] > 0.05]
+    for one in sorted(moved, key=lambda one: -one["moved"])[:2]:
+        found.append(
+            f"Another question: with {one['change']}, {percent(one['moved'])} of the tokens would "
+            "go elsewhere."
+        )
     widths = [high - low for low, high in zip(answer["low"], answer["high"], strict=True)]
     widest = max(range(len(names)), key=lambda j: widths[j])
     if widths[widest] > 0.02:
@@ -207,8 +216,29 @@ def what_would_change(answer: dict[str, Any], confirmation: dict[str, Any] | Non
             f"Better laws: training and prediction disagree on the side of {_listing(disagree)}."
         )
     if len(set(answer["weights"])) == 1:
-        found.append("Other weights: every domain's held-out text counts the same here.")
+        found.append("Other weights: every task counts the same here.")
     return found
+
+
+def price(one: dict[str, Any], answer: dict[str, Any]) -> str:
+    """What easing a limit buys, in a sentence."""
+    name, gain = one["name"], f"{one['gain']:.2g} {short_unit(answer['unit'])}"
+    if one["limit"] == "tokens":
+        return f"{count(one['unit'])} more tokens of {name} would buy {gain}."
+    eased = {
+        "cap": f"One percent of the tokens above the cap of {name}",
+        "support": f"One percent more {name} than the swarm's support allows",
+        "floor": f"One percent of the tokens below the floor of {name}",
+        "group": f"One percent of the tokens beyond the bound of {name}",
+        "kl": "0.01 nats further from the natural mix",
+        "guard": f"A guard of {name} looser by 0.001",
+    }
+    return f"{eased[one['limit']]} would buy {gain}."
+
+
+def short_unit(unit: str) -> str:
+    """The unit of the losses, short."""
+    return "BPB" if unit == "bits per byte" else "loss"
 
 
 def _mix(name: str) -> str:

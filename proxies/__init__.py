@@ -4,6 +4,7 @@ from proxies.evaluate import BPB, bits_per_byte, ratio
 from proxies.model import SIZES, Decoder, ModelConfig, load_model, save_model
 from proxies.runs import Checkpoint, TrainConfig, TrainResult
 from proxies.sampling import quotas
+from proxies.suites import Item, read_items, score_items, suite_path
 from proxies.tokenizer import Tokenizer, load_tokenizer, train_bpe
 from proxies.tokens import StreamInfo, TokenStream, write_stream
 from proxies.train import train
@@ -13,6 +14,7 @@ __all__ = [
     "SIZES",
     "Checkpoint",
     "Decoder",
+    "Item",
     "ModelConfig",
     "StreamInfo",
     "TokenStream",
@@ -24,7 +26,10 @@ __all__ = [
     "load_tokenizer",
     "quotas",
     "ratio",
+    "read_items",
     "save_model",
+    "score_items",
+    "suite_path",
     "train",
     "train_bpe",
     "write_stream",

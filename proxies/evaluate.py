@@ -13,7 +13,7 @@ from proxies import runtime
 from proxies.model import Decoder
 from proxies.tokens import TokenStream
 
-_LN2 = math.log(2)
+LN2 = math.log(2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,11 +97,11 @@ def bits_per_byte(
     pieces = _pieces(n_tokens, context)
     bits = np.zeros(len(ends))
     with runtime.one_thread(), torch.no_grad():
-        for start, stop in _batches(pieces[:, 2], batch_tokens):
+        for start, stop in batches(pieces[:, 2], batch_tokens):
             batch = pieces[start:stop]
             inputs, targets = _gather(stream, batch)
-            nats = _token_nats(model, inputs.to(place), targets.to(place)).double().sum(1)
-            np.add.at(bits, batch[:, 0], nats.cpu().numpy() / _LN2)
+            nats = token_nats(model, inputs.to(place), targets.to(place)).double().sum(1)
+            np.add.at(bits, batch[:, 0], nats.cpu().numpy() / LN2)
     n_bytes = np.asarray(stream.document_bytes)
     return BPB(*ratio(bits, n_bytes), bits, n_bytes, n_tokens)
 
@@ -120,7 +120,7 @@ def _pieces(n_tokens: np.ndarray, context: int) -> np.ndarray:
     return pieces[np.argsort(-length, kind="stable")]
 
 
-def _batches(lengths: np.ndarray, batch_tokens: int):
+def batches(lengths: np.ndarray, batch_tokens: int):
     start = 0
     while start < len(lengths):
         stop = start + max(1, batch_tokens // int(lengths[start]))
@@ -141,7 +141,7 @@ def _gather(stream: TokenStream, pieces: np.ndarray) -> tuple[torch.Tensor, torc
     return torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
-def _token_nats(model: Decoder, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def token_nats(model: Decoder, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """-ln p of each target, 0 where there is none; shape of `targets`."""
     logits = model(inputs).float()
     nats = torch.nn.functional.cross_entropy(

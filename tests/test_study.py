@@ -13,7 +13,15 @@ import yaml
 
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger
-from mixing.study import run_study
+from mixing.study import (
+    evaluate_study,
+    fit_study,
+    plan_study,
+    refine_study,
+    run_study,
+    solve_study,
+    train_study,
+)
 from pipeline.recipe import load_recipe
 from pipeline.run import run
 from pipeline.schedule import Settings, start_ray
@@ -115,7 +123,10 @@ def test_no_held_out_document_is_trained_on(studied):
 
 def test_proxies_learn_what_they_are_given(studied):
     folder, _ = studied
-    runs = [json.loads(path.read_text()) for path in (folder / "study" / "train").glob("*.json")]
+    runs = []
+    for path in (folder / "study" / "train").glob("*.json"):
+        scores = json.loads((folder / "study" / "eval" / path.name).read_text())
+        runs.append({**json.loads(path.read_text()), "scores": scores})
     assert len(runs) == 8 + 2
     best = max(runs, key=lambda run: run["mix"].get("numbers", 0))
     worst = min(runs, key=lambda run: run["mix"].get("numbers", 0))
@@ -138,8 +149,66 @@ def test_another_weighting_retrains_no_proxy_of_the_swarm(studied):
     run_study(str(folder / "study.yaml"), SETTINGS)
     after = commits(folder)
     redone = {step for (step, shard) in after if after[step, shard] != before.get((step, shard))}
-    assert redone <= {"answer", "confirm", "report"}
+    assert redone <= {"answer", "confirm", "confirm-eval", "report"}
     assert "answer" in redone
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
+
+
+def test_a_question_is_answered_from_the_fit_that_is_there(studied):
+    folder, _ = studied
+    before = commits(folder)
+    path = str(folder / "study.yaml")
+    plain = solve_study(path, SETTINGS)
+    asked = solve_study(
+        path, SETTINGS, weights={"code": 1.0}, tokens=10**6, caps={"code": 0.3},
+        limits={"max_epochs": None},
+    )  # fmt: skip
+    assert plain.done == asked.done == 0 and commits(folder) == before
+    assert asked.answer.weights[plain.answer.domains.index("code")] == 1.0
+    best = dict(zip(asked.answer.domains, asked.answer.mixes["recommended"], strict=True))
+    assert best["code"] == pytest.approx(0.3, abs=1e-4) and asked.answer.budget == 10**6
+    assert asked.answer.binding[asked.answer.domains.index("code")] == "cap"
+    assert asked.answer.gain["natural"][0] > 0
+    with pytest.raises(UserError, match=r"--weights: 'cod3' is unknown .did you mean 'code'"):
+        solve_study(path, SETTINGS, weights={"cod3": 1.0})
+
+
+def test_each_verb_does_its_part_and_what_that_needs(studied, tmp_path):
+    folder, _ = studied
+    items = [{"context": f"{n} times {k} is ", "continuation": f"{n * k}."} for n, k in
+             ((3, 4), (20, 7), (81, 5))]  # fmt: skip
+    suite = tmp_path / "sums.jsonl"
+    suite.write_text("\n".join(map(json.dumps, items)))
+    small = {"swarm": {"mixes": 4, "repeats": 0}, "out": "parts", "confirm": {"seeds": 0}}
+    study = {**STUDY, **small, "root": str(folder)}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(study))
+    plan = plan_study(str(path), SETTINGS)
+    assert len(plan.swarm) == 4 and plan.trained == 0 and plan.proxy_tokens == 4 * 20_000
+    assert not (folder / "parts" / "train").exists()
+    assert train_study(str(path), SETTINGS).done > 0
+    weights = list((folder / "parts" / "train").glob("*.safetensors"))
+    assert len(weights) == 4 * (1 + 4)  # the last state and four on the way
+    study["evaluation"] = {**study["evaluation"], "suites": {"sums": {"path": str(suite)}}}
+    path.write_text(yaml.safe_dump(study))
+    shop = evaluate_study(str(path), SETTINGS)
+    assert sorted(shop.plan["eval"])[0].count(".") == 0 and len(shop.plan["eval"]) == 8
+    assert all(weight.exists() for weight in weights)  # a task needs no training
+    scores = [json.loads(one.read_text()) for one in (folder / "parts/eval").glob("*.sums.json")]
+    assert len(scores) == 4 and all(0 < one["sums"]["bpb"] < 20 for one in scores)
+
+
+def test_a_refined_swarm_has_its_further_runs(studied, tmp_path):
+    folder, _ = studied
+    study = {**STUDY, "root": str(folder), "refine": {"runs": 2}}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(study))
+    (found,) = refine_study(str(path), SETTINGS, rounds=1)
+    assert len(found["mixes"]) == (2 if found["regret"] >= found["noise"] else 0)
+    runs, _, paths = fit_study(str(path), SETTINGS)
+    assert runs.kinds.count("refine") == len(found["mixes"])
+    lines = Path(paths["ratios"]).read_text().splitlines()
+    assert lines[0] == "index,code,prose,numbers" and len(lines) == len(runs.shares) + 1
 
 
 @pytest.mark.parametrize(

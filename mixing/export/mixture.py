@@ -142,8 +142,9 @@ def export_fields(study: Study) -> dict[str, Any]:
         tokenizer = "tokenizer.json"
     elif tokenizer != "bytes":
         tokenizer = _relative(storage.join(study.root or ".", tokenizer), study.out_folder)
+    runs = [_relative(folder, study.out_folder) for folder in study.run_folders]
     return {
-        "run": _relative(study.run_folder, study.out_folder),
+        "run": runs[0] if len(runs) == 1 else runs,
         "max_epochs": study.constraints.max_epochs,
         "tokenizer": tokenizer,
         "held_out": [f"pool/{name}.parquet" for name in study.domains],

@@ -1,0 +1,449 @@
+"""The question and its solution: the best mix under one's own weights, budget and limits.
+
+Everything is asked of a `Bank` of fitted laws and their bootstraps, so that another question takes
+a fraction of a second and trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linprog
+
+from catalogs.errors import UserError
+from mixing.bank import Bank, Repetition
+from mixing.bootstrap import interval
+from mixing.feasible import Feasible, Group, make_feasible
+from mixing.program import Solved, programs, solve_programs
+from mixing.shares import divergence, exact, natural, uniform, unimax
+
+LEVEL = 0.9
+SUPPORT = 1.2  # a law is trusted up to this multiple of the largest share sampled
+_LOOSE = 1e-6  # by which constraints without an inside are loosened
+_GUARD_ROOM = 1e-5  # of loss: the natural mix itself lies inside a guard of 0
+_SHIFTS = (0.25, 0.5, 0.75, 1.0)  # of the weight moved to one family, for the Pareto front
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question.
+
+    Attributes
+    ----------
+    domains, available
+        Names and tokens that there are, (m,).
+    weights
+        Of the tasks, summing to 1, (tasks,).
+    budget
+        Training tokens.
+    families
+        Family of each task, (tasks,).
+    max_epochs, floors, caps, groups, kl
+        As `make_feasible` takes them; the centre of `kl` is the natural mix.
+    guard
+        No family may be predicted worse than under the natural mix by more; None: no guard.
+    fading
+        Whether repeated text counts less than fresh text.
+    support
+        Largest share of each domain that was trained, (m,).
+    """
+
+    domains: tuple[str, ...]
+    available: np.ndarray
+    weights: np.ndarray
+    budget: float
+    families: tuple[str, ...]
+    max_epochs: float | None = 4.0
+    floors: dict[str, float] = field(default_factory=dict)
+    caps: dict[str, float] = field(default_factory=dict)
+    groups: Sequence[Group] = ()
+    kl: float | None = None
+    guard: float | None = None
+    fading: bool = False
+    support: np.ndarray | None = None
+
+    def feasible(self) -> Feasible:
+        support = None if self.support is None else np.minimum(1.0, SUPPORT * self.support)
+        return make_feasible(
+            self.domains, self.available, self.budget, self.max_epochs, self.floors, self.caps,
+            self.groups, self.kl, natural(self.available), support,
+        )  # fmt: skip
+
+    def reuse(self) -> Repetition | None:
+        return Repetition(np.asarray(self.available, float) / self.budget) if self.fading else None
+
+    def baselines(self) -> dict[str, np.ndarray]:
+        return {
+            "natural": natural(self.available),
+            "uniform": uniform(len(self.domains)),
+            "unimax": unimax(self.available, self.budget, self.max_epochs or np.inf),
+        }
+
+
+@dataclass(frozen=True)
+class Price:
+    """What easing one limit buys.
+
+    Attributes
+    ----------
+    limit
+        epochs, cap, support, floor, group, kl, guard or tokens (of a domain that repeats).
+    name
+        Of the domain, group or family.
+    unit
+        By how much it is eased: tokens, or a unit of share, nats or loss.
+    gain
+        Fall of the objective for one unit, to first order.
+    """
+
+    limit: str
+    name: str
+    unit: float
+    gain: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The best mix and what qualifies it.
+
+    Attributes
+    ----------
+    mixes
+        recommended, natural, uniform, unimax -> shares.
+    low, high
+        Ends of the 90 % bootstrap interval of the recommended shares, (m,).
+    tie_low, tie_high
+        Extreme shares among mixes predicted within `slack` of the best, (m,).
+    loss
+        Predicted losses of each mix by task, (tasks,) each.
+    gain
+        baseline -> fall of the objective from it, low, high.
+    binding, prices
+        What holds each share at a bound, (m,); what easing limits buys, dearest first.
+    gap
+        Duality gap, in units of the objective.
+    pareto
+        The best mixes when weight moves to one family: (family, moved, shares, family losses).
+    slope
+        d loss / d share at the best mix, (tasks, m).
+    beyond
+        How far the best mix moves when the question changes a little: ``change``, ``moved`` (share
+        of tokens that change domain; None where the limits clash) and ``shares``.
+    """
+
+    mixes: dict[str, np.ndarray]
+    low: np.ndarray
+    high: np.ndarray
+    tie_low: np.ndarray
+    tie_high: np.ndarray
+    slack: float
+    loss: dict[str, np.ndarray]
+    gain: dict[str, tuple[float, float, float]]
+    binding: list[str]
+    prices: list[Price]
+    gap: float
+    pareto: list[tuple[str, float, np.ndarray, np.ndarray]]
+    slope: np.ndarray
+    beyond: list[dict[str, Any]]
+
+
+def recommend(
+    bank: Bank,
+    ask: Ask,
+    slack: float,
+    others: dict[str, np.ndarray] | None = None,
+    whole: bool = True,
+) -> Recommendation:
+    """Find the best mix.
+
+    Parameters
+    ----------
+    bank
+        Version 0 is the fitted laws, the others are bootstraps.
+    slack
+        Of the objective, within which mixes tie.
+    others
+        Further mixes to compare with, by name.
+    whole
+        Whether the Pareto front and neighbouring questions are answered, too.
+
+    Raises
+    ------
+    UserError
+        When the limits cannot be met together; the message names those that clash.
+    """
+    setting = Setting(bank, ask)
+    solved = setting.solve(ask.weights)
+    p = solved.shares[0]
+    best = exact(p)
+    mixes = {"recommended": best, **ask.baselines(), **(others or {})}
+    names = list(mixes)
+    points = np.array([mixes[name] for name in names])
+    loss = dict(zip(names, setting.losses(points), strict=True))
+    optima = setting.solve(ask.weights, which=np.arange(1, len(bank)), start=p).shares
+    low, high = interval(optima, LEVEL) if len(bank) > 1 else (p, p)
+    tie_low, tie_high = setting.ties(p, slack)
+    values = bank.evaluate(p[None], np.zeros(1, int), ask.reuse())
+    return Recommendation(
+        mixes=mixes,
+        low=np.minimum(low, best),
+        high=np.maximum(high, best),
+        tie_low=np.minimum(tie_low, best),
+        tie_high=np.maximum(tie_high, best),
+        slack=slack,
+        loss=loss,
+        gain={name: setting.gain(mixes[name], best) for name in names[1:]},
+        binding=setting.binding(p),
+        prices=setting.prices(solved, values.slope[0]),
+        gap=float(solved.gap[0]),
+        pareto=setting.pareto(p) if whole else [],
+        slope=values.slope[0],
+        beyond=_beyond(bank, ask, p) if whole else [],
+    )
+
+
+class Setting:
+    """One question, made ready for batches of programs."""
+
+    def __init__(self, bank: Bank, ask: Ask):
+        self.bank, self.ask, self.reuse = bank, ask, ask.reuse()
+        feasible = ask.feasible()
+        nearest = feasible.check()
+        self.limits = feasible
+        self.feasible, self.middle = _with_inside(feasible, nearest)
+        self.natural = natural(ask.available)
+        self.guards = self._guards()
+        if len(self.guards[1]):
+            self.middle = self._inside_guards()
+
+    def losses(self, P: np.ndarray, version: int = 0) -> np.ndarray:
+        which = np.full(len(P), version)
+        return self.bank.evaluate(P, which, self.reuse, derivatives=False).y
+
+    def solve(self, weights, which=None, start=None, guarded=True) -> Solved:
+        """Programs with these weights, for these versions of the laws."""
+        count = max(np.atleast_2d(weights).shape[0], 1 if which is None else len(which))
+        rows, bounds = self.guards if guarded else (self.guards[0][:0], self.guards[1][:0])
+        batch = programs(
+            self.bank, self.feasible, weights, which,
+            bound_weights=np.broadcast_to(rows, (count, *rows.shape)),
+            bounds=np.broadcast_to(bounds, (count, len(bounds))),
+            reuse=self.reuse,
+        )  # fmt: skip
+        begin = self.middle if start is None or len(bounds) else 0.9 * start + 0.1 * self.middle
+        return solve_programs(batch, begin)
+
+    def ties(self, best: np.ndarray, slack: float) -> tuple[np.ndarray, np.ndarray]:
+        """Least and largest share of each domain within `slack` of the best."""
+        if not slack > 0:
+            return best, best
+        m, w = len(best), self.ask.weights
+        value, middle = self.losses(np.array([best, self.middle])) @ w
+        part = min(0.5, 0.5 * slack / max(middle - value, 1e-12))
+        rows = np.concatenate([w[None], self.guards[0]])
+        bounds = np.append(value + slack, self.guards[1])
+        batch = programs(
+            self.bank, self.feasible, np.zeros((1, len(w))), np.zeros(2 * m, int),
+            np.concatenate([np.eye(m), -np.eye(m)]),
+            np.broadcast_to(rows, (2 * m, *rows.shape)),
+            np.broadcast_to(bounds, (2 * m, len(bounds))),
+            self.reuse,
+        )  # fmt: skip
+        found = solve_programs(batch, (1 - part) * best + part * self.middle).shares
+        return np.diag(found[:m]), np.diag(found[m:])
+
+    def gain(self, baseline: np.ndarray, best: np.ndarray) -> tuple[float, float, float]:
+        count = len(self.bank)
+        P = np.concatenate([np.tile(baseline, (count, 1)), np.tile(best, (count, 1))])
+        which = np.tile(np.arange(count), 2)
+        y = self.bank.evaluate(P, which, self.reuse, derivatives=False).y @ self.ask.weights
+        falls = y[:count] - y[count:]
+        low, high = interval(falls[1:], LEVEL) if count > 1 else (falls[0], falls[0])
+        return float(falls[0]), float(min(low, falls[0])), float(max(high, falls[0]))
+
+    def binding(self, p: np.ndarray) -> list[str]:
+        near = 2e-4
+        held = []
+        for j, cause in enumerate(self.limits.causes):
+            top = p[j] >= self.limits.upper[j] - near * max(self.limits.upper[j], 0.01)
+            floor = self.limits.lower[j]
+            bottom = floor > 0 and p[j] <= floor + near * max(floor, 0.01)
+            held.append(cause if top and cause else "floor" if bottom else "")
+        return held
+
+    def prices(self, solved: Solved, slope: np.ndarray) -> list[Price]:
+        ask, held = self.ask, self.binding(solved.shares[0])
+        p, names = solved.shares[0], ask.domains
+        found = []
+        for j, cause in enumerate(held):
+            lift = float(solved.lower[0, j] if cause == "floor" else solved.upper[0, j])
+            if cause in ("cap", "support", "floor"):
+                found.append(Price(cause, names[j], 0.01, 0.01 * lift))
+        for j, name in enumerate(names):
+            # per token: the limit on epochs moves, and the text that is there repeats less
+            worth = float(solved.upper[0, j]) * (ask.max_epochs or 0) * (held[j] == "epochs")
+            if self.reuse is not None:
+                n, R = max(float(self.reuse.once[j]), 1e-12), self.reuse.repeats
+                more = max(p[j] / n - 1, 0.0)
+                fade = np.exp(-more / R)
+                if more > 0:
+                    value = -float(ask.weights @ slope[:, j]) / fade
+                    worth += value * (1 + R * (1 - fade) - p[j] / n * fade)
+            if worth > 0:
+                unit = 10.0 ** np.floor(np.log10(max(ask.available[j] / 2, 1.0)))
+                gain = float(worth * unit / ask.budget)
+                found.append(Price("tokens", name, float(unit), gain))
+        rows = [
+            (group.name, sign)
+            for group in ask.groups
+            for sign, binds in (("most", group.at_most < 1), ("least", group.at_least > 0))
+            if binds
+        ]
+        for (name, _), price in zip(rows, solved.groups[0], strict=True):
+            found.append(Price("group", name, 0.01, 0.01 * float(price)))
+        if ask.kl is not None:
+            found.append(Price("kl", "natural mix", 0.01, 0.01 * float(solved.distance[0, 0])))
+        for name, price in zip(self.guarded, solved.bounds[0], strict=True):
+            found.append(Price("guard", name, 0.001, 0.001 * float(price)))
+        return sorted((one for one in found if one.gain > 1e-7), key=lambda one: -one.gain)
+
+    def pareto(self, best: np.ndarray) -> list[tuple[str, float, np.ndarray, np.ndarray]]:
+        """The best mix as weight moves from the question's weights to one family."""
+        families = list(dict.fromkeys(self.ask.families))
+        if len(families) < 2:
+            return []
+        rows = self.family_rows(families)
+        moved = [(f, a) for f in range(len(families)) for a in _SHIFTS]
+        weights = np.array([(1 - a) * self.ask.weights + a * rows[f] for f, a in moved])
+        shares = self.solve(weights, start=best).shares
+        losses = self.losses(shares) @ rows.T
+        return [
+            (families[f], a, exact(p), y)
+            for (f, a), p, y in zip(moved, shares, losses, strict=True)
+        ]
+
+    def family_rows(self, families: list[str]) -> np.ndarray:
+        """Weights of the tasks within each family, (families, tasks)."""
+        rows = np.array([[one == name for one in self.ask.families] for name in families], float)
+        weighted = rows * np.maximum(self.ask.weights, 1e-12)
+        return weighted / weighted.sum(1, keepdims=True)
+
+    @property
+    def guarded(self) -> list[str]:
+        families = list(dict.fromkeys(self.ask.families))
+        return families if self.ask.guard is not None else []
+
+    def _guards(self) -> tuple[np.ndarray, np.ndarray]:
+        if self.ask.guard is None:
+            return np.zeros((0, len(self.ask.weights))), np.zeros(0)
+        rows = self.family_rows(self.guarded)
+        return rows, rows @ self.losses(self.natural[None])[0] + self.ask.guard + _GUARD_ROOM
+
+    def _inside_guards(self) -> np.ndarray:
+        """A mix strictly inside the guards.
+
+        Near the natural mix, where that is allowed; else weight goes to the families that break
+        their guard until none does.
+        """
+        rows, bounds = self.guards
+        for part in np.geomspace(0.5, 1e-7, 24):
+            p = part * self.middle + (1 - part) * self.natural
+            room = (p > self.feasible.lower).all() and (p < self.feasible.upper).all()
+            rest = (self.feasible.rows @ p < self.feasible.row_limits).all()
+            near = self.feasible.kl is None or divergence(p, self.natural) < self.feasible.kl
+            if room and rest and near and (rows @ self.losses(p[None])[0] < bounds).all():
+                return p
+        weights = np.full(len(rows), 1 / len(rows))
+        for _ in range(60):
+            p = self.solve(weights @ rows, guarded=False).shares[0]
+            p = 0.999 * p + 0.001 * self.middle
+            over = rows @ self.losses(p[None])[0] - bounds
+            if (over < 0).all():
+                return p
+            weights = weights * np.exp(np.clip(over / np.abs(over).max(), -1, 1))
+            weights /= weights.sum()
+        name = self.guarded[int(over.argmax())]
+        raise UserError(
+            f"constraints: guard {self.ask.guard:g} cannot be met: '{name}' stays "
+            f"{over.max() + self.ask.guard:.4g} above its loss under the natural mix; raise guard "
+            "or ease the other limits"
+        )
+
+
+def _with_inside(feasible: Feasible, nearest: np.ndarray) -> tuple[Feasible, np.ndarray]:
+    """The constraints, loosened where they leave no room, and a mix strictly inside them."""
+    loose = feasible
+    middle = _middle(loose, 1e-4)
+    if middle is None:
+        loose = replace(
+            feasible,
+            lower=np.maximum(feasible.lower - _LOOSE, 0.0),
+            upper=feasible.upper + _LOOSE,
+            groups=tuple(
+                replace(g, at_most=g.at_most + _LOOSE, at_least=g.at_least - _LOOSE)
+                if g.at_most < 1 or g.at_least > 0
+                else g
+                for g in feasible.groups
+            ),
+        )
+        middle = _middle(loose, 0.0)
+    if feasible.kl is None:
+        return loose, middle
+    loose = replace(loose, kl=feasible.kl + _LOOSE)
+    for part in np.geomspace(1.0, 1e-9, 60):
+        p = part * middle + (1 - part) * nearest
+        if divergence(p, np.maximum(feasible.centre, 1e-9)) < feasible.kl + 0.5 * _LOOSE:
+            return loose, p
+    raise UserError("constraints: kl leaves no room beside the other limits; raise kl")
+
+
+def _middle(feasible: Feasible, least: float) -> np.ndarray | None:
+    """A mix far from all bounds, as a linear program; None when the inside is narrower."""
+    m = len(feasible.lower)
+    width = np.maximum(feasible.upper - feasible.lower, 0.0)
+    A = np.concatenate([np.hstack([np.eye(m), width[:, None]]),
+                        np.hstack([-np.eye(m), width[:, None]])])  # fmt: skip
+    b = np.concatenate([feasible.upper, -feasible.lower])
+    if len(feasible.rows):
+        A = np.concatenate([A, np.hstack([feasible.rows, np.ones((len(feasible.rows), 1))])])
+        b = np.concatenate([b, feasible.row_limits])
+    found = linprog(
+        np.append(np.zeros(m), -1.0), A_ub=A, b_ub=b,
+        A_eq=np.append(np.ones(m), 0.0)[None], b_eq=[1.0],
+        bounds=[(None, None)] * m + [(0, 0.5)], method="highs",
+    )  # fmt: skip
+    if found.status != 0 or found.x[-1] <= least or width.min() < 0.9 * _LOOSE:
+        return None
+    return found.x[:m]
+
+
+def _beyond(bank: Bank, ask: Ask, best: np.ndarray) -> list[dict[str, Any]]:
+    """How far the answer moves when the question changes a little."""
+    found = []
+
+    def add(change: str, other: Ask) -> None:
+        try:
+            setting = Setting(bank, other)
+            p = setting.solve(other.weights).shares[0]
+        except UserError:
+            found.append({"change": change, "moved": None, "shares": None})
+            return
+        moved = float(np.abs(p - best).sum() / 2)
+        found.append({"change": change, "moved": moved, "shares": exact(p).tolist()})
+
+    add("half the tokens", replace(ask, budget=ask.budget / 2))
+    add("twice the tokens", replace(ask, budget=ask.budget * 2))
+    if ask.max_epochs is not None:
+        add("no limit on epochs", replace(ask, max_epochs=None))
+    if ask.support is not None:
+        add("shares beyond what was sampled", replace(ask, support=None))
+    families = list(dict.fromkeys(ask.families))
+    if 2 < len(families) <= 40:
+        for name in families:
+            keep = np.array([one != name for one in ask.families]) * ask.weights
+            if keep.sum() > 0 and keep.sum() < 1:
+                add(f"without {name}", replace(ask, weights=keep / keep.sum()))
+    return found

@@ -1,0 +1,152 @@
+"""What the steps of a study do in a worker: fit, propose further runs, answer, report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from catalogs import storage
+from catalogs.ledger import Row
+from mixing.answer import Runs, find_answer
+from mixing.asking import make_ask, task_weights
+from mixing.confirm import compare
+from mixing.model import fit_model, read_model, write_model
+from mixing.proxy_jobs import read_run
+from mixing.refine import propose
+from mixing.report import write_report
+from mixing.story import study_story
+from mixing.study_file import Study
+from mixing.tables import write_table
+from pipeline.jobs import Job, at_work
+
+UNIT = "bits per byte"
+
+
+def fit_job(job: Job) -> Row:
+    """Fit the swarm's scores; writes the model, the runs as JSON, and the swarm as two tables."""
+    arguments = job.arguments
+    runs = gather(arguments)
+    model = fit_model(runs.shares, runs.losses, arguments["draws"], arguments["seed"])
+    shard = job.shard
+    with at_work(job) as work:
+        write_model(work.path("model", f"fit/{shard}.npz"), model)
+        with open(work.path("runs", f"fit/{shard}.json"), "w") as file:
+            json.dump({**arguments["facts"], "runs": _plain(runs)}, file)
+        index = tuple(str(number) for number in range(len(runs.shares)))
+        for kind, columns, values in (
+            ("ratios", runs.domains, runs.shares),
+            ("metrics", runs.tasks, runs.losses),
+        ):
+            path = work.path(kind, f"fit/{shard}.{kind}.csv")
+            write_table(path, "index", index, columns, values)
+        return work.commit(read=len(runs.shares), kept=len(runs.shares))
+
+
+def gather(arguments: dict[str, Any]) -> Runs:
+    """The runs with their scores, from the files of `train_proxy` and of the scoring jobs."""
+    domains, tasks = arguments["domains"], arguments["tasks"]
+    shares, losses = [], []
+    for run, scores in zip(arguments["runs"], arguments["scores"], strict=True):
+        mix = read_run(run)["mix"]
+        shares.append([mix.get(name, 0.0) for name in domains])
+        found = {k: v for path in scores for k, v in json.loads(storage.read_text(path)).items()}
+        losses.append([found[task]["bpb"] for task in tasks])
+    return Runs(
+        tuple(domains),
+        tuple(tasks),
+        tuple(tasks),
+        UNIT,
+        np.array(shares),
+        np.array(losses),
+        tuple(arguments["seeds"]),
+        tuple(arguments["kinds"]),
+    )
+
+
+def read_runs(path: str) -> tuple[Runs, dict[str, Any]]:
+    """Runs and facts that `fit_job` wrote."""
+    facts = json.loads(storage.read_text(path))
+    plain = facts.pop("runs")
+    for name in ("shares", "losses"):
+        plain[name] = np.array(plain[name])
+    return Runs(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}), facts
+
+
+def with_families(runs: Runs, study: Study) -> Runs:
+    """The same with the families that the study names; a task without one is its own."""
+    evaluation = study.evaluation
+    family = {member: name for name, members in evaluation.families.items() for member in members}
+    family |= {name: s.family for name, s in evaluation.suites.items() if s.family}
+    families = tuple(family.get(task, task) for task in runs.tasks)
+    return Runs(**{**vars(runs), "families": families})
+
+
+def study_ask(study: Study, runs: Runs, facts: dict[str, Any]):
+    """The question that the study file asks."""
+    weights = task_weights(
+        study.evaluation.weights, runs.tasks, runs.families, 1.0, "evaluation.weights"
+    )
+    return make_ask(
+        runs,
+        np.array(facts["tokens"]),
+        study.tokens,
+        study.constraints,
+        weights,
+        facts["license_fractions"],
+    )
+
+
+def answer_job(job: Job) -> Row:
+    """Solve for the best mix; writes ``answer.json``."""
+    arguments = job.arguments
+    study = Study.model_validate(arguments["study"])
+    runs, facts = read_runs(arguments["runs"])
+    runs = with_families(runs, study)
+    answer = find_answer(runs, read_model(arguments["model"]), study_ask(study, runs, facts))
+    with at_work(job) as work:
+        with open(work.path("answer", "answer.json"), "w") as file:
+            json.dump(answer.as_dict(), file, indent=1)
+        return work.commit(read=len(runs.shares), kept=len(runs.shares))
+
+
+def propose_job(job: Job) -> Row:
+    """Choose the runs of a further round; writes their mixes, none when they would not matter."""
+    arguments = job.arguments
+    study = Study.model_validate(arguments["study"])
+    runs, facts = read_runs(arguments["runs"])
+    runs = with_families(runs, study)
+    ask = study_ask(study, runs, facts)
+    found = propose(runs, read_model(arguments["model"]), ask, arguments["count"])
+    with at_work(job) as work:
+        with open(work.path("round", f"refine/{job.shard}.json"), "w") as file:
+            json.dump(asdict(found), file, indent=1)
+        return work.commit(read=len(found.mixes), kept=len(found.mixes))
+
+
+def report_job(job: Job) -> Row:
+    """Write the report as HTML, Markdown and JSON, and a summary for the terminal."""
+    arguments = job.arguments
+    answer = json.loads(storage.read_text(arguments["answer"]))
+    confirmed = []
+    for path, scores in zip(arguments["confirmed"], arguments["confirmed_scores"], strict=True):
+        found = {k: v for one in scores for k, v in json.loads(storage.read_text(one)).items()}
+        confirmed.append({**read_run(path), "scores": found})
+    with at_work(job) as work:
+        files = {
+            "report": work.path("report", "report.html"),
+            "markdown": work.path("markdown", "report.md"),
+            "mixture": work.path("mixture", "mixture.json"),
+            "summary": work.path("summary", "summary.txt"),
+        }
+        confirmation = compare(answer, confirmed)
+        study = Study.model_validate(arguments["study"])
+        story = study_story(study, answer, arguments)
+        write_report(story, answer, confirmation, files)
+        return work.commit(read=len(confirmed), kept=len(confirmed))
+
+
+def _plain(runs: Runs) -> dict[str, Any]:
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(runs).items()}
