@@ -67,23 +67,44 @@ class GaussianProcess(Law):
         return np.where(self.logarithm_, np.exp(np.where(self.logarithm_, Y, 0.0)), Y)
 
 
-def _covariance(theta, X, Z):
-    """Covariance (rows, columns), and the parts that its derivatives are made of."""
+def _covariance(theta, X, Z, room=None):
+    """Covariance (rows, columns), and the parts that its derivatives are made of.
+
+    The parts live in `room` where it is given, four such matrices: an optimiser asks hundreds of
+    times, and fresh memory of this size costs as much as the arithmetic.
+    """
+    room = np.empty((4, len(X), len(Z))) if room is None else room
     amplitude, linear = np.exp(2 * theta[0]), np.exp(2 * theta[2])
     A, B = X / np.exp(theta[3:]), Z / np.exp(theta[3:])
-    square = (A * A).sum(1)[:, None] + (B * B).sum(1) - 2 * (A @ B.T)
-    distance = np.sqrt(np.maximum(square, 0.0))
-    decay = amplitude * np.exp(-_ROOT5 * distance)
-    ramp = (1 + _ROOT5 * distance) * decay
-    matern = ramp + (5 / 3) * distance**2 * decay
-    product = linear * (X @ Z.T)
-    return matern + product, matern, (5 / 3) * ramp, product
+    distance, ramp, matern, whole = room
+    np.matmul(A, B.T, out=distance)
+    distance *= -2
+    distance += (A * A).sum(1)[:, None]
+    distance += (B * B).sum(1)
+    np.maximum(distance, 0.0, out=distance)
+    np.sqrt(distance, out=distance)
+    # matern = amplitude (1 + a d + 5/3 d^2) exp(-a d), slope = 5/3 amplitude (1 + a d) exp(-a d)
+    np.multiply(distance, -_ROOT5, out=matern)
+    np.exp(matern, out=matern)
+    matern *= amplitude
+    np.multiply(distance, _ROOT5, out=ramp)
+    ramp += 1
+    ramp *= matern
+    distance *= distance
+    distance *= 5 / 3
+    matern *= distance
+    matern += ramp
+    ramp *= 5 / 3
+    product = np.matmul(X, Z.T, out=distance)
+    product *= linear
+    np.add(matern, product, out=whole)
+    return whole, matern, ramp, product
 
 
 def _cholesky(K, theta, spread):
-    K = K.copy()
-    K[np.diag_indices_from(K)] += np.exp(2 * theta[1]) * spread + _JITTER
-    lower, failed = lapack.dpotrf(K, lower=1, overwrite_a=1)
+    np.einsum("ii->i", K)[:] += np.exp(2 * theta[1]) * spread + _JITTER
+    # the transpose is what LAPACK reads without a copy, and the matrix is symmetric
+    lower, failed = lapack.dpotrf(K.T, lower=1, overwrite_a=1)
     return None if failed else lower
 
 
@@ -95,7 +116,7 @@ def _mode(X, z, spread):
     found = minimize(
         _objective,
         centre.copy(),
-        args=(X, z, spread, centre, precision),
+        args=(X, z, spread, centre, precision, np.empty((5, len(X), len(X)))),
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
@@ -104,23 +125,28 @@ def _mode(X, z, spread):
     return found.x
 
 
-def _objective(theta, X, z, spread, centre, precision):
+def _objective(theta, X, z, spread, centre, precision, room):
     """Negative log posterior of the hyperparameters and its gradient."""
-    K, matern, slope, product = _covariance(theta, X, X)
+    K, matern, slope, product = _covariance(theta, X, X, room[:4])
     lower = _cholesky(K, theta, spread)
     if lower is None:
         return 1e10, np.zeros_like(theta)
-    alpha = cho_solve((lower, True), z)
+    alpha = cho_solve((lower, True), z, check_finite=False)
     offset = theta - centre
     value = 0.5 * z @ alpha + np.log(np.diag(lower)).sum() + 0.5 * (precision * offset) @ offset
-    inverse, _ = lapack.dpotri(lower, lower=1)
-    W = np.tril(inverse) + np.tril(inverse, -1).T - np.outer(alpha, alpha)
+    # d value / d K, its lower triangle doubled: all that it is summed against is symmetric
+    W, _ = lapack.dpotri(lower, lower=1, overwrite_c=1)
+    W = W.T  # LAPACK's order of rows and columns: the triangle is now the upper one of K
+    W -= np.multiply.outer(alpha, alpha, out=room[4])
+    W *= 2
+    np.einsum("ii->i", W)[:] /= 2
+    W = np.triu(W)
     gradient = precision * offset
-    gradient[0] += (W * matern).sum()
+    gradient[0] += np.vdot(W, matern)
     gradient[1] += (np.diag(W) * spread).sum() * np.exp(2 * theta[1])
-    gradient[2] += (W * product).sum()
+    gradient[2] += np.vdot(W, product)
     # dK_ab / d log l = slope_ab (x_a - x_b)^2 / l^2, summed against W without an (n, n, m) cube
-    D = W * slope
-    squares = D.sum(1) @ (X * X) - ((D @ X) * X).sum(0)
+    W *= slope
+    squares = (W.sum(1) + W.sum(0)) @ (X * X) / 2 - ((W @ X) * X).sum(0)
     gradient[3:] += squares / np.exp(2 * theta[3:])
     return value, gradient
