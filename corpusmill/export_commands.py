@@ -143,11 +143,40 @@ def show_export(manifest: dict[str, Any], folder: str) -> None:
                 soft_wrap=True,
             )
     output.print(
-        f"shards: {os.path.join(folder, manifest['folder'])} "
-        f"({FORMATS[manifest['format']].opens})",
+        f"shards: {os.path.join(folder, manifest['folder'])} ({FORMATS[manifest['format']].opens})",
         markup=False,
         soft_wrap=True,
     )
+
+
+def audit_export(folder: str) -> None:
+    """Verify an export and print what its shares are by count."""
+    from mixing.export.audit import audit_export as audit
+    from mixing.export.manifest import read_manifest
+    from pipeline.progress import Progress
+
+    count = len(read_manifest(folder)["shards"])
+    with Progress(progress).pages("audit", count) as advance:
+        result = audit(folder, each=lambda shard: advance(1))
+    total = max(sum(result.tokens.values()), 1)
+    body = [
+        [name, f"{domain['asked']:.2%}", f"{result.tokens[name] / total:.2%}", result.tokens[name]]
+        for name, domain in result.manifest["domains"].items()
+    ]
+    columns = ["domain", "asked", "counted", "tokens"]
+    show_table("Shares of tokens, counted again", columns, body, " ".join(columns[1:]))
+    output.print(
+        f"{result.shards} shards, {result.files} files, {size(result.bytes)} verified; "
+        f"{result.compared} pieces tokenised again from their documents",
+        soft_wrap=True,
+    )
+    for run in result.unseen:
+        errors.print(f"note: {run}: not there, so no piece of it was compared", soft_wrap=True)
+    for problem in result.problems:
+        errors.print(f"[red]damaged:[/red] {problem}", soft_wrap=True)
+    if result.problems:
+        raise typer.Exit(1)
+    output.print("the shares hold, and every copy of a document is there once and whole")
 
 
 def _count(option: str, text: str) -> int:

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from catalogs import storage
 from catalogs.errors import UserError
+from corpusmill.export_commands import audit_export
 from corpusmill.terminal import errors, output, progress, show_table, size
 
 Recipe = Annotated[str, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE")]
@@ -128,10 +130,13 @@ def status(root: Run) -> None:
 def audit(root: Run) -> None:
     """Verify every checksum of a run and recompute read = kept + rejected + quarantined.
 
-    Exits with 1 and the names of the shards when something does not hold.
+    Of an export: every checksum, the shares from the tokens, and every sequence's documents. Exits
+    with 1 and the names of the shards when something does not hold.
 
     Example: corpusmill audit runs/demo
     """
+    if storage.exists(storage.join(root, "manifest.json")):
+        return audit_export(root)
     from catalogs.audit import audit as audit_run
     from catalogs.ledger import Ledger
     from pipeline.progress import Progress
@@ -149,6 +154,7 @@ def audit(root: Run) -> None:
     if result.problems:
         raise typer.Exit(1)
     output.print("the account sums up")
+    return None
 
 
 def submit(

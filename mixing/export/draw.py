@@ -8,6 +8,8 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalogs import storage
 from catalogs.ledger import Row
@@ -16,6 +18,7 @@ from pipeline.jobs import Job, at_work
 
 BINS = 1 << 14  # to a unit of rank; the bar is sought in the one bin that holds it
 LAST = 4 * BINS  # ranks of 4 and more share a bin
+FOLLOWING = 1000  # documents beyond the bar that may fit into what is left
 
 
 @dataclass
@@ -28,6 +31,9 @@ class Drawn:
         Thousandths and repetitions of each distinct factor.
     bar
         Documents whose rank is at most this get one copy more; negative for none.
+    extra
+        Row ids of documents beyond the bar that get one, too: the next ones that fit into what is
+        left of the quota.
     quota, tokens
         Tokens wanted and drawn.
     documents, available
@@ -45,6 +51,7 @@ class Drawn:
     factors: list[int] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     bar: float = -1.0
+    extra: list[str] = field(default_factory=list)
     tokens: int = 0
     documents: int = 0
     available: int = 0
@@ -53,14 +60,17 @@ class Drawn:
     short: bool = False
 
 
-def copies_of(drawn: list[Drawn], domain: np.ndarray, factor: np.ndarray, u: np.ndarray):
-    """Copies of each document, int64, shape (documents,)."""
-    copies = np.zeros(len(domain), np.int64)
+def copies_of(drawn: list[Drawn], index: pa.Table) -> np.ndarray:
+    """Copies of each document of an index, int64, shape (documents,)."""
+    domain, factor, u = (index[name].to_numpy() for name in ("domain", "factor", "u"))
+    copies = np.zeros(len(index), np.int64)
     for number, one in enumerate(drawn):
         own = np.flatnonzero(domain == number)
         if len(own) and one.factors:
             rates = np.array(one.rates)[np.searchsorted(one.factors, factor[own])]
-            copies[own] = whole_copies(rates) + (draw_ranks(u[own], rates) <= one.bar)
+            ids = index["row_id"].take(own)
+            extra = pc.is_in(ids, pa.array(one.extra, pa.string())).to_numpy()
+            copies[own] = whole_copies(rates) + (draw_ranks(u[own], rates) <= one.bar) + extra
     return copies
 
 
@@ -142,7 +152,7 @@ def _draw_domain(
                 for factor, fraction in zip(one.factors, fractions.tolist(), strict=True)
             ],
         )
-        one.bar, more, all_in = _find_bar(connection, quota - one.tokens)
+        one.bar, one.extra, more, all_in = _find_bar(connection, quota - one.tokens)
         one.tokens += more
         partly = (seen < documents) & (factors > 0)
         reach = factors[partly] * (arguments["limits"][number] if partly.any() else 0.0)
@@ -154,10 +164,11 @@ def _draw_domain(
 
 def _find_bar(
     connection: duckdb.DuckDBPyConnection, wanted: int
-) -> tuple[float, int, bool]:
-    """Largest rank that is drawn, its tokens, and whether all documents are.
+) -> tuple[float, list[str], int, bool]:
+    """Largest rank that is drawn, extra rows, the tokens of both, and whether all documents are.
 
-    The last document is drawn when that comes nearer to the tokens wanted.
+    Documents are drawn in order as long as they fit, then those of the next ones that still do.
+    Where a document more comes nearer to what is wanted, it is that one.
     """
     ranked = """SELECT u / fraction AS rank, row_id, n_tokens FROM one
         JOIN rates USING (domain, factor) WHERE fraction > 0"""
@@ -166,9 +177,10 @@ def _find_bar(
         FROM ({ranked}) GROUP BY bin ORDER BY bin"""
     ).fetchnumpy()
     sums = np.cumsum(bins["n"])
-    at = int(np.searchsorted(sums, wanted))
-    if at == len(sums):
-        return np.inf if len(sums) else -1.0, int(sums[-1]) if len(sums) else 0, True
+    total = int(sums[-1]) if len(sums) else 0
+    if total <= wanted:
+        return np.inf if len(sums) else -1.0, [], total, True
+    at = int(np.searchsorted(sums, wanted, side="right"))
     before = int(sums[at - 1]) if at else 0
     rows = connection.execute(
         f"""SELECT rank, n_tokens FROM ({ranked})
@@ -176,13 +188,24 @@ def _find_bar(
         [int(bins["bin"][at])],
     ).fetchnumpy()
     inside = before + np.cumsum(rows["n_tokens"])
-    last = int(np.searchsorted(inside, wanted))
-    previous = int(inside[last - 1]) if last else before
-    if wanted - previous < inside[last] - wanted:
-        # the bar lies between the two, and below the first of all
-        bar = float(rows["rank"][last - 1]) if last else np.nextafter(rows["rank"][0], -1)
-        return float(bar), previous, False
-    return float(rows["rank"][last]), int(inside[last]), False
+    first = int(np.searchsorted(inside, wanted, side="right"))  # the first that does not fit
+    held = int(inside[first - 1]) if first else before
+    over = float(rows["rank"][first])
+    # the bar lies between the two, and above the bins before
+    bar = float(rows["rank"][first - 1]) if first else float(np.nextafter(over, -1))
+    following = connection.execute(
+        f"SELECT row_id, n_tokens FROM ({ranked}) WHERE rank > $1 ORDER BY rank, row_id "
+        f"LIMIT {FOLLOWING}",
+        [bar],
+    ).fetchall()
+    extra, filled = [], held
+    for row_id, tokens in following:
+        if filled + tokens <= wanted:
+            extra.append(row_id)
+            filled += tokens
+    if int(inside[first]) - wanted < wanted - filled:
+        return over, [], int(inside[first]), False
+    return bar, extra, filled, False
 
 
 def _scan(paths: list[str]) -> str:

@@ -197,8 +197,8 @@ class _Export:
         if not storage.exists(plan) or load_plan(self.out)["state"] != "complete":
             return None
         rows = [row for step in _FINAL for row in ledger.rows(step)]
-        planned = load_plan(self.out)["shards"]
-        if sorted(row.shard for row in rows) != sorted(sum(planned.values(), [])):
+        planned = {name for names in load_plan(self.out)["shards"].values() for name in names}
+        if {row.shard for row in rows} != planned:
             return None
         if not ledger.committed("manifest", "manifest", whole):
             return None
@@ -420,7 +420,8 @@ class _Export:
             "domains": domains,
         }
         entries = [shard_entry(row, row.shard) for row in shards]
-        arguments = {"head": head, "shards": entries}
+        given = options.tokenizer if options.tokenizer != "bytes" else None
+        arguments = {"head": head, "shards": entries, "tokenizer": given}
         job = Job(
             root=self.out,
             step="manifest",

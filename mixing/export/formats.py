@@ -31,18 +31,21 @@ MDS_SIZE_LIMIT = 1 << 26
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard as read back: tokens of every sequence, or none for texts.
+    """A shard as read back.
 
     Attributes
     ----------
     lengths
-        Tokens of each sequence as the file says, or -1 where it holds text; (sequences,).
+        Tokens of each sequence as the file says, (sequences,).
     tokens
-        All ids one after another; empty for texts.
+        All ids one after another; None for texts.
+    row_ids
+        Of each text; None for ids.
     """
 
     lengths: np.ndarray
-    tokens: np.ndarray
+    tokens: np.ndarray | None = None
+    row_ids: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,7 @@ def _target(work: Work, arguments: dict[str, Any], kind: str, suffix: str) -> st
 
 def _slices(table: pa.Table):
     """Parts small enough for 32-bit offsets, with plain strings."""
-    plain = [
-        f.with_type(pa.string()) if f.type == pa.large_string() else f for f in table.schema
-    ]
+    plain = [f.with_type(pa.string()) if f.type == pa.large_string() else f for f in table.schema]
     schema = pa.schema(plain)
     for at in range(0, len(table), ROWS):
         yield table.slice(at, ROWS).cast(schema)
@@ -101,7 +102,8 @@ def write_parquet(work: Work, arguments: dict[str, Any], table: pa.Table) -> Non
 
 
 def read_parquet(path: str, manifest: dict[str, Any]) -> Shard:
-    return _texts(pq.read_metadata(path).num_rows)
+    table = pq.read_table(path, columns=["row_id", "n_tokens"])
+    return Shard(table["n_tokens"].to_numpy(), row_ids=table["row_id"].to_pylist())
 
 
 def write_jsonl(work: Work, arguments: dict[str, Any], table: pa.Table) -> None:
@@ -116,19 +118,17 @@ def write_jsonl(work: Work, arguments: dict[str, Any], table: pa.Table) -> None:
 
 
 def read_jsonl(path: str, manifest: dict[str, Any]) -> Shard:
-    lines = 0
+    lengths, row_ids = [], []
     with open(path, "rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as file:
-        while chunk := file.read(1 << 20):
-            lines += chunk.count(b"\n")
-    return _texts(lines)
+        for line in io.TextIOWrapper(file, "utf-8", newline="\n"):
+            row = json.loads(line)
+            lengths.append(row["n_tokens"])
+            row_ids.append(row["row_id"])
+    return Shard(np.array(lengths, np.int64), row_ids=row_ids)
 
 
 def _iso(value: Any) -> str:
     return value.isoformat()
-
-
-def _texts(count: int) -> Shard:
-    return Shard(np.full(count, -1), np.zeros(0, np.uint32))
 
 
 # tokens --------------------------------------------------------------------------------------

@@ -93,9 +93,7 @@ def _gather_windows(work: Work, arguments: dict[str, Any]) -> Row:
     following = bucket
     while held < needed:
         following += 1
-        head = _merged(
-            read_head(path, following, needed - held) for path in arguments["files"]
-        )
+        head = _merged(read_head(path, following, needed - held) for path in arguments["files"])
         table = pa.concat_tables([table, head])
         held = min(needed, starts[following + 1])
     lengths = table["n_tokens"].to_numpy()
@@ -105,9 +103,9 @@ def _gather_windows(work: Work, arguments: dict[str, Any]) -> Row:
     padding = windows * context - len(flat)
     tokens = np.full(windows * context, arguments["eos_id"], flat.dtype)
     tokens[: len(flat)] = flat
-    order = np.argsort(
-        number_hashes(np.arange(first, end), arguments["seed"], WINDOW), kind="stable"
-    )
+    whole = windows - bool(padding)  # what is filled up stays the last
+    order = number_hashes(first + np.arange(whole), arguments["seed"], WINDOW)
+    order = np.append(np.argsort(order, kind="stable"), np.arange(whole, windows))
     pieces = _cut(begins, lengths, first, windows, context, needed)
     rank = np.empty(windows, np.int64)
     rank[order] = np.arange(windows)

@@ -13,13 +13,14 @@ from mixing.export.formats import FOLDER, FORMATS
 from pipeline.jobs import Job, at_work
 
 FILE_NAME = "manifest.json"
+TOKENIZER = "tokenizer.json"
 KIND = "corpusmill export"
 VERSION = 1
 _LIBRARIES = ("corpusmill", "duckdb", "numpy", "pyarrow", "tokenizers", "zstandard")
 
 
 def write_manifest(job: Job) -> Row:
-    """Write ``manifest.json``, and the file by which the format's reader finds the shards.
+    """Write ``manifest.json``, the tokenizer, and the file by which a reader finds the shards.
 
     Raises
     ------
@@ -53,6 +54,10 @@ def write_manifest(job: Job) -> Row:
             name, text = form.finish(manifest)
             with open(work.path("index", f"{FOLDER}/{name}"), "w") as file:
                 file.write(text)
+        if job.arguments["tokenizer"]:
+            copied = storage.read_text(job.arguments["tokenizer"])
+            with open(work.path("tokenizer", TOKENIZER), "w") as file:
+                file.write(copied)
         with open(work.path("manifest", FILE_NAME), "w") as file:
             json.dump(manifest, file, indent=1)
             file.write("\n")

@@ -1,4 +1,4 @@
-"""The mixture file: domains, their shares of training tokens, and what may be repeated how often."""
+"""The mixture file: domains, their shares of training tokens, and what may be repeated."""
 
 from __future__ import annotations
 

@@ -40,9 +40,7 @@ def scatter(job: Job) -> Row:
     index = pq.read_table(arguments["index"])
     if tokens_path is None and "n_tokens" not in index.column_names:
         index = index.append_column("n_tokens", index["estimate"])
-    drawn = read_draw(arguments["draw"])
-    domain, factor, u = (index[name].to_numpy() for name in ("domain", "factor", "u"))
-    copies = copies_of(drawn, domain, factor, u)
+    domain, copies = index["domain"].to_numpy(), copies_of(read_draw(arguments["draw"]), index)
     place = np.repeat(np.arange(len(index)), copies)  # of each copy in the index
     number = np.arange(len(place)) - np.repeat(np.cumsum(copies) - copies, copies)
     keys = copy_keys(row_hashes(index["row_id"], arguments["seed"], ORDER)[place], number)
