@@ -19,7 +19,7 @@ def export(
     mixture: Annotated[
         str,
         typer.Argument(
-            help="A study's folder, its mixture.json, or a mixture file.", metavar="MIXTURE"
+            help="A study or its folder, its mixture.json, or a mixture file.", metavar="MIXTURE"
         ),
     ],
     tokens: Annotated[
@@ -39,7 +39,7 @@ def export(
     ] = 2048,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw and of the order.")] = 0,
     out: Annotated[
-        str | None, typer.Option(help="Folder to write; default NAME-FORMAT beside MIXTURE.")
+        str | None, typer.Option(help="Folder to write; default NAME-FORMAT in its root.")
     ] = None,
     max_epochs: Annotated[
         float | None, typer.Option(help="Epochs of a domain at most, instead of the mixture's.")
@@ -85,8 +85,7 @@ def export(
         shard_tokens=_count("--shard-tokens", shard_tokens),
         max_epochs=max_epochs,
     )
-    beside = mixture if os.path.isdir(mixture) else os.path.dirname(mixture)
-    folder = out or os.path.join(beside, f"{loaded.name}-{format}")
+    folder = out or os.path.relpath(loaded.path(f"{loaded.name}-{format}"))
     settings = Settings(workers=workers, address=address)
     result = run_export(loaded, options, folder, settings, Progress(progress))
     show_export(result.manifest, folder)

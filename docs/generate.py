@@ -1,7 +1,8 @@
 """Write the reference pages that are made from the code: ``python docs/generate.py``.
 
-`docs/recipe.md` and `docs/study.md` come from the models of these files, `docs/documents.md` from
-the Arrow schemas and the catalogue's views. A test fails when they are not current.
+`docs/recipe.md`, `docs/study.md` and `docs/mixture.md` come from the models of these files,
+`docs/documents.md` from the Arrow schemas and the catalogue's views. A test fails when they are
+not current.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from catalogs import catalog
+from mixing.export.mixture import Mixture
 from mixing.study_file import Study
 from pipeline.documents import DOCUMENTS, QUARANTINE, VERDICT
 from pipeline.recipe import Recipe
@@ -67,6 +69,25 @@ What each step means and which laws are fitted is told in [mixing.md](mixing.md)
 [proxies.md](proxies.md).
 """
 
+MIXTURE_INTRO = """# The mixture
+
+What `corpusmill export` exports: one YAML or JSON file, or the `mixture.json` of a study, whose
+`ratios` are the shares. Domains are as in [study.md](study.md). Paths are relative to `root`, which
+is the folder of the file unless it says otherwise.
+
+```yaml
+name: pretraining
+run: runs/demo
+domains:
+  code: source = 'code'
+  rest: "true"
+shares: {code: 0.3, rest: 0.7}
+max_epochs: 4
+```
+
+How documents are drawn, and what is written, is told in [export.md](export.md).
+"""
+
 DOCUMENTS_INTRO = """# Documents, and the tables of the catalogue
 
 Identity is content: `id` hashes the text alone, so exact copies share it; `row_id` names one copy.
@@ -86,6 +107,11 @@ def recipe_page() -> str:
 def study_page() -> str:
     """The reference of study files as Markdown."""
     return model_page(Study, STUDY_INTRO)
+
+
+def mixture_page() -> str:
+    """The reference of mixture files as Markdown."""
+    return model_page(Mixture, MIXTURE_INTRO)
 
 
 def model_page(root: type[BaseModel], intro: str) -> str:
@@ -202,7 +228,12 @@ def _models(annotation: object) -> list[type[BaseModel]]:
     return [model for part in typing.get_args(annotation) for model in _models(part)]
 
 
-PAGES = {"recipe.md": recipe_page, "study.md": study_page, "documents.md": documents_page}
+PAGES = {
+    "recipe.md": recipe_page,
+    "study.md": study_page,
+    "mixture.md": mixture_page,
+    "documents.md": documents_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -5,7 +5,8 @@
 * Streams that unpack to more than they should: deflate packs 1,032 to 1, twice deflated a million.
 
 The file keeps its length and its offsets: references come to point at nothing, streams are spoilt
-in place.  What object streams or a cipher hide is not seen; the caller's limits of time and memory end those.
+in place. What object streams or a cipher hide is not seen; the caller's limits of time and memory
+end those.
 """
 
 from __future__ import annotations

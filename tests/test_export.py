@@ -230,7 +230,7 @@ def test_parquet_holds_text_provenance_and_domain(exported, corpus):
         domain, text, _ = corpus[row["row_id"]]
         assert (row["domain"], row["text"]) == (domain, text)
         assert row["uri"].startswith("https://example.org/")
-        assert {"id", "source", "licence", "copy", "n_tokens"} <= row.keys()
+        assert {"id", "source", "license", "copy", "n_tokens"} <= row.keys()
 
 
 def test_jsonl_is_one_object_to_a_line(exported, corpus):
@@ -347,7 +347,7 @@ def test_held_out_documents_are_not_exported(milled, corpus, tmp_path):
 def test_only_what_the_draw_can_reach_is_tokenised(milled, tmp_path):
     """With domains that are not tokenised whole, shares hold and fewer texts are read."""
     out = tmp_path / "part" / "out"
-    changes = {"domains": {"all": "true"}, "shares": {"all": 1.0}}
+    changes = {"domains": {"all": True}, "shares": {"all": 1.0}}
     manifest = export(milled, out, changes, tokens=15_000, whole=0, shard_tokens=100_000)
     domain = manifest["domains"]["all"]
     assert domain["tokens"] == pytest.approx(15_000, rel=0.05)

@@ -13,6 +13,7 @@ import yaml
 
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger
+from mixing.export.mixture import load_mixture
 from mixing.study import (
     evaluate_study,
     fit_study,
@@ -108,6 +109,19 @@ def test_the_report_stands_and_the_mixture_adds_up(studied):
         assert epochs <= 40 * 1.001
     assert answer["mixes"]["recommended"] != answer["mixes"]["natural"]
     assert result.summary.strip()
+
+
+def test_the_answer_can_be_exported(studied):
+    folder, _ = studied
+    study = folder / "study"
+    for given in (folder / "study.yaml", study, study / "mixture.json"):
+        mixture = load_mixture(str(given))
+        assert [Path(run).resolve() for run in mixture.runs] == [(folder / "run").resolve()]
+        assert mixture.domains == STUDY["domains"]
+        assert sum(mixture.shares.values()) == 1
+        assert mixture.max_epochs == 40
+        assert Path(mixture.path(mixture.tokenizer)).exists()
+        assert all(Path(mixture.path(name)).exists() for name in mixture.held_out)
 
 
 def test_no_held_out_document_is_trained_on(studied):

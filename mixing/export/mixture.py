@@ -7,11 +7,11 @@ import math
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from catalogs import storage
 from catalogs.errors import UserError, explain_validation, nearest
-from mixing.study_file import Count
+from mixing.study_file import Count, load_study
 from pipeline.recipe import Name, Strict, load_yaml
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ _TOLERANCE = 1e-3
 # of a study's answer, which says more than an export needs
 _FIELDS = ("name", "root", "run", "domains", "max_epochs", "tokens", "tokenizer", "held_out")
 
+# YAML reads the predicate true as a yes
+Predicate = Annotated[
+    str, BeforeValidator(lambda given: str(given).lower() if isinstance(given, bool) else given)
+]
 Factor = Annotated[float, Field(ge=0, le=1000)]
 
 
@@ -31,7 +35,7 @@ class Mixture(Strict):
     name: Name = Field(description="name of the mixture")
     run: str | list[str] = Field(description="run folder, or several, whose corpus is exported")
     root: str | None = Field(None, description="folder that paths are relative to")
-    domains: dict[Name, str] = Field(
+    domains: dict[Name, Predicate] = Field(
         min_length=1,
         description="name -> SQL predicate over the view documents; the first that holds counts",
     )
@@ -43,7 +47,9 @@ class Mixture(Strict):
         description="domain -> how often a document is repeated beside others of the domain: an "
         "SQL expression, or predicate -> factor (the first that holds counts, else 1)",
     )
-    max_epochs: float | None = Field(None, gt=0, description="copies of one document at most")
+    max_epochs: float | None = Field(
+        None, gt=0, description="epochs of a domain, and repetitions of any document, at most"
+    )
     tokens: Count | None = Field(None, description="training tokens, unless the command says")
     tokenizer: str | None = Field(None, description="a tokenizer.json, or 'bytes'")
     held_out: list[str] = Field(
@@ -95,7 +101,7 @@ class Mixture(Strict):
 
 
 def load_mixture(path: str) -> Mixture:
-    """Read a mixture: a study's folder, the ``mixture.json`` in it, or a file written by hand.
+    """Read a mixture: a study's file or folder, its ``mixture.json``, or a file written by hand.
 
     Raises
     ------
@@ -105,8 +111,12 @@ def load_mixture(path: str) -> Mixture:
     if os.path.isdir(path):
         folder, path = path, storage.join(path, FILE_NAME)
         if not os.path.exists(path):
-            raise UserError(f"{folder}: no {FILE_NAME} here; give a study's folder or a mixture")
+            raise UserError(
+                f"{folder}: no {FILE_NAME} here; run the study first, or give a mixture file"
+            )
     data = _load_json(path) if path.endswith(".json") else load_yaml(path)
+    if "out" in data and "shares" not in data:
+        return load_mixture(load_study(path).out_folder)
     if "ratios" in data:
         if "run" not in data:
             raise UserError(

@@ -30,21 +30,15 @@ SELECTED = pa.schema(
         ("estimate", pa.int64()),  # tokens by the catalogue
     ]
 )
-# step -> kind of its file that stands behind a corpus shard
-_BEHIND = {
-    "ingest": "documents",
-    "judge": "attributes",
-    "boilerplate": "boilerplate",
-    "repeats": "cuts",
-}
+# kinds of files that stand behind a corpus shard, whatever step wrote them
+_BEHIND = ("documents", "attributes", "boilerplate", "cuts")
 
 
 def rows_behind(rows: list[Row]) -> Iterator[tuple[Row, list[tuple[str, str]]]]:
     """Each WRITE row of a run with the (step, shard) of the rows its shard was made from."""
     places: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        kind = _BEHIND.get(row.step)
-        if kind in row.files:
+        for kind in row.files.keys() & set(_BEHIND):
             places.setdefault(row.files[kind].checksum, []).append((row.step, row.shard))
     for row in rows:
         if row.step == "write":
