@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
+import shutil
+import signal
 import tempfile
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,12 +22,14 @@ from hypothesis import strategies as st
 from catalogs.audit import audit
 from catalogs.catalog import open_catalog
 from catalogs.explain import find
+from catalogs.ledger import Ledger
 from pipeline.recipe import load_recipe
 from pipeline.repeats import Inputs, count_units, find_cuts, find_units
+from pipeline.repeats_jobs import find_repeats
 from pipeline.run import run
 from pipeline.schedule import Settings
 from pipeline.spans import cut_bytes, merge_spans
-from tests.inputs import write_recipe
+from tests.inputs import files_of, write_recipe
 from tests.test_dedup import rows_of, text_id, write_shards
 
 
@@ -223,3 +229,47 @@ def test_a_run_cuts_repeats_accounts_for_them_and_tells(milled):
     assert "bytes of repeated line cut" in story.outcome
     settled = run(load_recipe(str(root.parent / "recipe.yaml")), Settings(workers=2))
     assert settled.done == 0
+
+
+def test_killed_at_any_point_of_any_step_the_cuts_are_the_same(milled, tmp_path):
+    whole, _ = milled
+    root = tmp_path / "run"
+    before = ("ingest", "judge", "boilerplate")
+    ours = ("dedup/find-", "dedup/count-", "attributes/repeats")
+    shutil.copytree(whole, root)
+    for folder in [*root.glob("ledger/*"), *root.glob("dedup/*"), *root.glob("attributes/*")]:
+        name = str(folder.relative_to(root))
+        if name.startswith(ours) or (name.startswith("ledger") and folder.name not in before):
+            shutil.rmtree(folder)
+    rng, ledger, steps = random.Random(0), Ledger(str(root)), set()
+
+    def run_jobs(jobs):
+        done = []
+        for job in jobs:
+            steps.add(job.step)
+            seconds = Ledger(str(whole)).get(job.step, job.shard).seconds
+            for _ in range(3):
+                child = os.fork()
+                if child == 0:
+                    job.run(job)
+                    os._exit(0)
+                time.sleep(rng.uniform(0, min(1.3 * seconds, 0.6)))
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+            row = ledger.committed(job.step, job.shard, job.address)
+            done.append(row or job.run(job))
+        return done
+
+    recipe = load_recipe(str(whole.parent / "recipe.yaml"), out=str(root))
+    rows = {step: ledger.rows(step) for step in before}
+    judged, found = ({row.shard: row for row in rows[step]} for step in before[1:])
+    find_repeats(recipe, rows["ingest"], judged, found, run_jobs)
+    assert steps == {
+        *("find-line", "count-line", "find-fingerprint", "count-fingerprint"),
+        *("find-window", "count-window", "repeats"),
+    }
+    trees = [
+        {name: data for name, data in files_of(folder).items() if name.startswith(ours)}
+        for folder in (whole, root)
+    ]
+    assert trees[0] == trees[1] and len(trees[0]) == 2 * 4 + 3
