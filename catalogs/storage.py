@@ -166,6 +166,7 @@ def write_text(path: str, text: str, durable: bool = True) -> None:
         fs, inner = filesystem(path)
         fs.pipe_file(inner, text.encode())
         return
+    path = os.path.abspath(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".tmp")
     with os.fdopen(handle, "w") as file:

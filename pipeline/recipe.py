@@ -393,7 +393,7 @@ def load_yaml(path: str) -> dict[str, Any]:
     """Read a YAML mapping; a missing or malformed file is a `UserError` that names the line."""
     try:
         data = yaml.safe_load(storage.read_text(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: no such file") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file (expected YAML)") from None

@@ -233,8 +233,18 @@ def test_mistakes_are_one_line(runs, arguments, told):
     assert told in line
 
 
-def test_a_folder_that_is_no_run_is_told(tmp_path):
+def test_a_page_goes_where_the_command_is_run(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["tune", runs[50][0], WORDS, "--out", "page.html"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "page.html").exists()
+
+
+def test_what_is_no_run_is_told(tmp_path):
     assert corpusmill("tune", tmp_path, WORDS).returncode == 2
+    (tmp_path / "file").write_text("no run")
+    done = CliRunner().invoke(app, ["tune", str(tmp_path / "file"), WORDS])
+    assert isinstance(done.exception, UserError)
     with pytest.raises(UserError):
         tune(str(tmp_path), Question(WORDS))
 
