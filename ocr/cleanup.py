@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ocr.characters import without_tags
+from ocr.code import code_runs, code_text, forget_typewriting
 from ocr.furniture import remove_furniture
 from ocr.layout import Layout, Row
 from ocr.paragraphs import (
@@ -51,6 +52,7 @@ def assemble(
     layouts = [page for page in pages if isinstance(page, Layout)]
     if not keep_running_heads:
         remove_furniture(layouts)
+    forget_typewriting(layouts)
     for layout in layouts:
         take_ruled(layout)
     blocks: list[Block] = []
@@ -78,6 +80,17 @@ def _blocks(layout: Layout, number: int) -> list[Block]:
 
 
 def _region_blocks(rows: list[Row], number: int, layout: Layout) -> list[Block]:
+    found: list[Block] = []
+    at = 0
+    for begin, end in code_runs(rows):
+        found += _prose_blocks(rows[at:begin], number, layout)
+        text = code_text(rows[begin:end])
+        found.append(Block(text, number, rows[begin].size, rows=end - begin, flows=False))
+        at = end
+    return found + _prose_blocks(rows[at:], number, layout)
+
+
+def _prose_blocks(rows: list[Row], number: int, layout: Layout) -> list[Block]:
     approximate = layout.approximate
     found: list[Block] = []
     tables = {table.begin: table for table in find_tables(rows, layout.across)}
@@ -207,9 +220,13 @@ def _write(
     starts: dict[int, int] = {}
     length = 0
     last: Block | None = None
+    lefts: list[float] = []  # of the list items that the next one may stand in
     for block in blocks:
         text = f"{'#' * block.level} {block.text}" if block.level else block.text
         text = settle_hyphens(text, words)
+        listed = bool(last and last.item and block.item and not (last.level or block.level))
+        lefts = _nested(lefts, block) if block.item else []
+        text = "  " * (len(lefts) - 1) + text
         if last is not None and _goes_on(last, block, separator):
             before = parts.pop()
             parts.append(before[:-_JOINT_CONTEXT])
@@ -220,6 +237,8 @@ def _write(
         else:
             turned = last is not None and separator is not None and last.page != block.page
             glue = "" if last is None else separator if turned else "\n\n"
+            if listed and not turned:
+                glue = "\n"
             starts.setdefault(block.page, length + len(glue))
             parts += [glue, text]
             length += len(glue) + len(text)
@@ -231,8 +250,15 @@ def _write(
     return "".join(parts), filled[::-1]
 
 
+def _nested(lefts: list[float], block: Block) -> list[float]:
+    """Where the items around this one begin, its own last: those further in are closed."""
+    near = 0.6 * (block.size or 10.0)
+    outer = [left for left in lefts if left < block.left - near]
+    return [*outer, block.left][-_MAX_LEVELS:]
+
+
 def _goes_on(last: Block, block: Block, separator: str | None) -> bool:
-    if not (last.flows and block.flows) or last.level or block.level:
+    if not (last.flows and block.flows) or last.level or block.level or block.item:
         return False
     if separator is not None and last.page != block.page:
         return False

@@ -27,6 +27,7 @@ class Drawn:
         self.images = self.paths = self.max_pixels = 0
         self.texts = self.covered = 0  # text objects, and those painted before a page-wide image
         self.painted: list[Box] = []
+        self.dots: list[Box] = []  # small and as wide as high
         self.rules: list[Box] = []  # straight lines along the page's sides
         self.left = max_objects
         self._walk(page, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject, None, 0)
@@ -64,6 +65,8 @@ class Drawn:
                 self._image(obj, x0, y0, x1, y1)
             elif kind == raw.FPDF_PAGEOBJ_PATH:
                 self.paths += 1
+                if 1.5 < x1 - x0 < 7 and abs(y1 - y0 - x1 + x0) < 1 and len(self.dots) < 500:
+                    self.dots.append((x0, y0, x1, y1))
                 self._rule(obj, (x0, y0, x1, y1), matrix)
 
     def _image(self, obj, x0: float, y0: float, x1: float, y1: float) -> None:

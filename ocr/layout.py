@@ -24,6 +24,7 @@ class Line:
     """Words on one baseline without a wide gap: a whole line of prose or one cell of a table.
 
     score: an engine's confidence in its text, 0 to 1.  table: the text is a Markdown table.
+    mono: all in a typewriter's font.
     breaks: offset of each space in the text, with the end of the word before and the start of the
     word behind it; empty where not known.
     """
@@ -37,6 +38,7 @@ class Line:
     bold: bool = False
     score: float | None = None
     table: bool = False
+    mono: bool = False
     breaks: list[Break] = field(default_factory=list)
 
     @property
@@ -100,6 +102,10 @@ class Row:
     @property
     def bold(self) -> bool:
         return all(cell.bold for cell in self.cells)
+
+    @property
+    def mono(self) -> bool:
+        return all(cell.mono for cell in self.cells)
 
 
 @dataclass(slots=True)

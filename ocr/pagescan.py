@@ -34,7 +34,7 @@ class Word:
     writing direction (4 = vertical writing, top to bottom); glue: how it follows the word before
     (" " a space was there, "\\n" PDFium began a new line, "" nothing between).
     hyphen: PDFium saw a line-end hyphen behind it and took it away.
-    base: a point of its baseline, x and y as displayed.
+    base: a point of its baseline, x and y as displayed; mono: in a typewriter's font.
     """
 
     text: str
@@ -48,6 +48,7 @@ class Word:
     glue: str
     hyphen: bool
     base: tuple[float, float]
+    mono: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class PageScan:
     hidden: list[Word]
     features: PageFeatures
     rules: list[Box]
+    dots: list[Box]  # painted, as small as the bullets of a list
     cut: bool  # more characters than the cap
 
 
@@ -93,6 +95,7 @@ def scan_page(doc: pdfium.PdfDocument, index: int, max_chars: int, max_objects: 
 _HYPHEN = "\x02"  # stands in PDFium's character list for a line-end hyphen it took away
 _PIECES = re.compile(r"[^\s\x02]+|\x02|[^\S\x02]+")
 _BOLD = re.compile(rb"(?i)bold|black|heavy|cmbx|medi\b|demi")
+_MONO = re.compile(rb"(?i)mono|courier|consol|menlo|cmtt|inconsolata|lettergothic|source.?code")
 _JUNK = re.compile("[\x00\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
 _OTHER_LETTER = re.compile(r"[^\W\d_\u0000-\u024f]")
 _LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627]\u0644")
@@ -131,7 +134,16 @@ def _scan_text(text_page, frame: Frame, drawn: Drawn, max_chars: int) -> PageSca
         seen = style.visible and on_page and (not style.white or drawn.behind(x, y))
         (words if seen else hidden).append(word)
     features = _features(text, words, hidden, drawn, text_page)
-    return PageScan(frame.width, frame.height, words, hidden, features, drawn.rules, total > count)
+    return PageScan(
+        width=frame.width,
+        height=frame.height,
+        words=words,
+        hidden=hidden,
+        features=features,
+        rules=drawn.rules,
+        dots=drawn.dots,
+        cut=total > count,
+    )
 
 
 def _words(text: str, styles: _Styles, text_page) -> Iterator[tuple[Word, _Style]]:
@@ -164,6 +176,7 @@ def _words(text: str, styles: _Styles, text_page) -> Iterator[tuple[Word, _Style
                 if not letters.isascii():
                     letters = _mend_right_to_left(letters, begin, styles)
                 word = Word(letters, *box, style.size, style.bold, turn, glue, False, style.base)
+                word.mono = style.mono
                 held = word, style
                 glue = ""
     if held:
@@ -250,6 +263,7 @@ class _Style:
     visible: bool
     white: bool
     base: tuple[float, float]
+    mono: bool
 
 
 class _Styles:
@@ -288,19 +302,22 @@ class _Styles:
         white = bool(known) and min(red.value, green.value, blue.value) >= 250
         clear = bool(known) and alpha.value == 0
         drawn_modes = (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP)
+        font, fixed = self._font(i)
         return _Style(
             size=size,
-            bold=bool(_BOLD.search(self._font(i))),
+            bold=bool(_BOLD.search(font)),
+            mono=fixed or bool(_MONO.search(font)),
             turn=round(angle / 90) % 4,
             visible=mode not in drawn_modes and not clear,
             white=white and mode == raw.FPDF_TEXTRENDERMODE_FILL,
             base=self.frame.box(m.e, m.f, m.e, m.f)[:2],
         )
 
-    def _font(self, i: int) -> bytes:
+    def _font(self, i: int) -> tuple[bytes, bool]:
+        """Name, and whether it calls itself one of fixed pitch (ISO 32000-1, table 123)."""
         name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
         raw.FPDFText_GetFontInfo(self.text_page, i, name, 128, flags)
-        return name.value
+        return name.value, bool(flags.value & 1)
 
 
 def _mend_accents(text: str, styles: _Styles, text_page) -> str:

@@ -14,6 +14,7 @@ _WIDE_LEADING = 1.35  # of the region's usual line distance
 _WIDE_SIZES = 1.9  # of the font size, where there are too few lines to know the usual distance
 _INDENT = 0.8  # of the font size
 _BULLET = re.compile(r"[•▪▫‣●○◦∙■□➢➤✓✔·–—*-]\s|[•▪▫‣●○◦■□➢➤✓✔]")
+_MARK = re.compile(r"[•▪▫‣●○◦∙■➢➤]\s*(?=\S)|-\s+(?=\S)")  # of a list item, and nothing else
 _NUMBERED = re.compile(r"\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)](?:\s|$)")
 LABEL = re.compile(
     r"(?:[•▪▫‣●○◦∙■□➢➤✓✔·–—*-]|\[?\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)\]]"
@@ -26,7 +27,10 @@ _HYPHEN_END = re.compile(r"[^\W\d_][-‐\u00ad]$")
 
 @dataclass(slots=True)
 class Block:
-    """A paragraph, a heading (level > 0) or rows kept line by line (`flows` False)."""
+    """A paragraph, a heading (level > 0) or rows kept line by line (`flows` False).
+
+    item: of a list; left: where it begins, from the side the writing begins at.
+    """
 
     text: str
     page: int
@@ -35,6 +39,8 @@ class Block:
     rows: int = 1
     flows: bool = True
     level: int = 0
+    item: bool = False
+    left: float = 0.0
 
 
 def blocks_of(rows: list[Row], page: int, approximate: bool = False) -> list[Block]:
@@ -56,7 +62,10 @@ def blocks_of(rows: list[Row], page: int, approximate: bool = False) -> list[Blo
         if fresh:
             groups.append([])
         groups[-1].append(i)
-    return [_block([given[i] for i in g], page, tabular[g[0]]) for g in groups]
+    blocks = [_block([given[i] for i in g], page, tabular[g[0]]) for g in groups]
+    for block, group in zip(blocks, groups, strict=True):
+        block.left = rows[group[0]].x0
+    return blocks
 
 
 def _from_left(rows: list[Row]) -> list[Row]:
@@ -134,7 +143,10 @@ def _block(rows: list[Row], page: int, tabular: bool) -> Block:
         text = f"{text}\n{row.text}" if tabular else join_lines(text, row.text)
     longest = max(rows, key=lambda row: len(row.text))
     bold = all(row.bold for row in rows)
-    return Block(text, page, longest.size, bold, len(rows), flows=not tabular)
+    item = not tabular and bool(_MARK.match(text) or _NUMBERED.match(text))
+    if item:
+        text = _MARK.sub("- ", text, count=1)
+    return Block(text, page, longest.size, bold, len(rows), flows=not tabular, item=item)
 
 
 # --- joining lines ---------------------------------------------------------------------------

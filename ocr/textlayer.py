@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ocr.characters import clean, has_rtl, is_cjk
@@ -27,6 +27,7 @@ _LINES_BACK = 3  # a superscript or accent interrupts a line; it goes on behind 
 def text_layout(scan: PageScan, hidden: bool = False) -> Layout:
     """The visible words of a page (with `hidden`, the invisible ones too: an old OCR layer)."""
     words = _without_doubles(scan.words + scan.hidden if hidden else scan.words)
+    words = _with_bullets(words, scan.dots)
     chars: Counter[int] = Counter()
     for word in words:
         chars[word.turn] += len(word.text)
@@ -74,6 +75,34 @@ def _without_doubles(words: list[Word]) -> list[Word]:
     return [word for i, word in enumerate(words) if i not in drop] if drop else words
 
 
+def _with_bullets(words: list[Word], dots: list[Box]) -> list[Word]:
+    """Drawn dots that stand before a line, with nothing to their left, as the words they mean."""
+    before: dict[int, Box] = {}
+    for dot in dots:
+        x0, y0, x1, y1 = dot
+        middle = (y0 + y1) / 2
+        level = [i for i, w in enumerate(words) if w.y0 < middle < w.y1 and w.turn == 0]
+        right = [i for i in level if words[i].x0 >= x1 - 1]
+        if not right:
+            continue
+        first = min(right, key=lambda i: words[i].x0)
+        em = words[first].size or 10.0
+        beside = any(words[i].x1 > x0 - 3 * em and words[i].x0 < x0 for i in level)
+        if words[first].x0 - x1 < 2.5 * em and y1 - y0 < 0.7 * em and not beside:
+            before[first] = dot
+    if not before:
+        return words
+    found: list[Word] = []
+    for i, word in enumerate(words):
+        if dot := before.get(i):
+            box = dot[0], word.y0, dot[2], word.y1
+            found.append(replace(word, text="•", glue="\n", hyphen=False))
+            found[-1].x0, found[-1].y0, found[-1].x1, found[-1].y1 = box
+            word = replace(word, glue=" ")
+        found.append(word)
+    return found
+
+
 def _lines(
     words: list[Word], turn: int, width: float, height: float, upright: list[Rule]
 ) -> list[Line]:
@@ -85,7 +114,7 @@ def _lines(
         box = (word.x0, word.y0, word.x1, word.y1)
         x0, y0, x1, y1 = _upright(box, turn, width, height)
         size, base = word.size or y1 - y0, _upright(word.base * 2, turn, width, height)[1]
-        piece = _Piece(number, text, x0, y0, x1, y1, size, word.bold, word.glue, base)
+        piece = _Piece(number, text, x0, y0, x1, y1, size, word.bold, word.mono, word.glue, base)
         for run in reversed(runs[-_LINES_BACK:]):
             if run.takes(piece) and not (upright and run.parted(piece, upright)):
                 run.add(piece)
@@ -117,6 +146,7 @@ class _Piece:
     y1: float
     size: float
     bold: bool
+    mono: bool
     glue: str
     base: float
 
@@ -193,6 +223,7 @@ class _Run:
         text += f"</{tag}>" if tag else ""
         bold = all(piece.bold for piece in pieces)
         line = Line(text, self.x0, main.y0, self.x1, main.y1, main.size, bold)
+        line.mono = all(piece.mono for piece in pieces)
         line.breaks = [] if self.rtl else breaks
         return line
 
