@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ocr.characters import without_tags
 from ocr.code import code_runs, code_text, forget_typewriting
+from ocr.formulas import display
 from ocr.furniture import remove_furniture
 from ocr.layout import Layout, Row
 from ocr.paragraphs import (
@@ -63,6 +64,10 @@ def assemble(
     body = _body_size(layouts)
     if headings:
         _mark_headings(blocks, body, pages)
+    for block in blocks:
+        alone = block.flows and block.size and block.rows == 1 and not (block.level or block.item)
+        if alone and (formula := display(block.text)):
+            block.text, block.flows = formula, False
     words = vocabulary([block.text for block in blocks])
     if page_separator is None:
         blocks = _flow_order(blocks, body)

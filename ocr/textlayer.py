@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ocr.characters import clean, has_rtl, is_cjk
+from ocr.formulas import composed
 from ocr.justified import justified
 from ocr.layout import Layout, Line, lay_out, rows_of
 from ocr.pagescan import PageScan, Word
@@ -27,7 +28,7 @@ _LINES_BACK = 3  # a superscript or accent interrupts a line; it goes on behind 
 def text_layout(scan: PageScan, hidden: bool = False) -> Layout:
     """The visible words of a page (with `hidden`, the invisible ones too: an old OCR layer)."""
     words = _without_doubles(scan.words + scan.hidden if hidden else scan.words)
-    words = _with_bullets(words, scan.dots)
+    words = composed(_with_bullets(words, scan.dots), scan.rules, _on_a_line)
     chars: Counter[int] = Counter()
     for word in words:
         chars[word.turn] += len(word.text)
@@ -73,6 +74,24 @@ def _without_doubles(words: list[Word]) -> list[Word]:
         if a.text == b.text and abs(a.x0 - b.x0) < near and abs(a.y0 - b.y0) < near:
             drop.add(max(i, j))
     return [word for i, word in enumerate(words) if i not in drop] if drop else words
+
+
+def _on_a_line(words: list[Word]) -> str:
+    """Words side by side as text: the parts of a formula."""
+    words = sorted(words, key=lambda word: word.x0)
+    runs: list[_Run] = []
+    for number, word in enumerate(words):
+        if text := clean(word.text):
+            box = (word.x0, word.y0, word.x1, word.y1)
+            size = word.size or word.y1 - word.y0
+            glue = " " if runs and word.x0 - runs[0].x1 > _SPACE * size else ""
+            base = word.base[1]
+            piece = _Piece(number, text, *box, size, word.bold, word.mono, glue, base)
+            if runs:
+                runs[0].add(piece)
+            else:
+                runs.append(_Run(piece))
+    return runs[0].line().text if runs else ""
 
 
 def _with_bullets(words: list[Word], dots: list[Box]) -> list[Word]:

@@ -1,7 +1,10 @@
 """Lists, code, indices and stretched lines in documents made here."""
 
+import pytest
+
 from ocr import PdfOptions, read_pdf
 from ocr.code import code_text
+from ocr.formulas import display
 from ocr.justified import justified
 from ocr.layout import Line, Row, rows_of
 from tests.pdfs import Page, make
@@ -89,3 +92,40 @@ def test_columns_close_together_are_told_by_all_rows():
     lines = read(page).split("\n")
     assert lines[0] == "| A-100 | Bolt, steel, 10 mm | 0.20 |"
     assert lines[-1] == "| C-1 | Saw with a long handle | 9.00 |"
+
+
+def test_formulas_are_latex():
+    page = Page().lines(72, 80, PROSE)
+    page.text(200, 160, "x = ").rule(220, 157, 262, 157, 0.5).text(222, 152, "a + b")
+    page.text(250, 148, "2", 6).text(235, 168, "2c")
+    page.text(280, 160, "(3.1)")
+    page.text(200, 200, "E = mc").text(233, 195, "2", 6)
+    page.lines(72, 240, PROSE)
+    text = read(page)
+    assert r"$$x = \frac{a + b^{2}}{2c} \tag{3.1}$$" in text
+    assert "$$E = mc^{2}$$" in text
+
+
+def test_heads_over_rules_are_no_fractions():
+    page = Page().text(72, 100, "Accuracy").rule(70, 104, 120, 104).text(80, 115, "0.91")
+    page.text(160, 100, "Speed").rule(158, 104, 200, 104).text(165, 115, "12")
+    assert "frac" not in read(page)
+
+
+@pytest.mark.parametrize(
+    ("line", "formula"),
+    [
+        ("a<sup>2</sup> + b<sup>2</sup> = c<sup>2</sup>", "$$a^{2} + b^{2} = c^{2}$$"),
+        (
+            "∑<sub>k=1</sub><sup>n</sup> k ≤ √n, α → ∞ (7)",
+            r"$$\sum_{k=1}^{n} k \leq \sqrt{n}, \alpha \to \infty \tag{7}$$",
+        ),
+        ("sin x = cos y for all x ∈ ℝ", r"$$\sin x = \cos y \text{for all} x \in \mathbb{R}$$"),
+        ("Total revenue = 500", None),
+        ("see http://example.org/?a=b", None),
+        ("He said that x = 5 was the answer to it all.", None),
+        ("Press <sup>1</sup>", None),
+    ],
+)
+def test_what_is_a_formula(line, formula):
+    assert display(line) == formula
