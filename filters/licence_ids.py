@@ -145,7 +145,8 @@ def licence_of_id(value: str) -> str | None:
 
 def licence_of_value(value: str) -> str | None:
     """The licence that a field of a declaration names by URL, by id or in words, or None."""
-    found = licence_of_url(value) or licence_of_id(value)
+    value = value.strip()
+    found = licence_of_url(value) or licence_of_id(re.sub(r"[\s_]", "-", value))
     return found or licence_of_words(value.replace("_", " "))
 
 

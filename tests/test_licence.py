@@ -1,12 +1,18 @@
 """Licences of pages and source files, and opt-outs."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
 from filters import html_licence, opt_outs, text_licence
-from filters.licence_ids import licence_of_url, licence_of_words
+from filters.licence_classes import CLASSES, license_class
+from filters.licence_files import is_licence_file, joined, licence_of_file, nearest_licence
+from filters.licence_ids import licence_of_url, licence_of_value, licence_of_words
+from filters.licence_text import pdf_licence
 
 BY_SA = "https://creativecommons.org/licenses/by-sa/4.0/"
 LINK = f'<a href="{BY_SA}">CC BY-SA 4.0</a>'
@@ -261,3 +267,140 @@ def test_opt_outs(head, headers, signals):
     assert opt_outs(html, headers) == signals
     assert opt_outs(html.encode(), headers) == signals
     assert opt_outs(HTMLTree.parse(html), headers) == signals
+
+
+# --- all marks, on small pages as sites and publishers write them
+
+PAGES = [
+    json.loads(line)
+    for line in Path(__file__).with_name("licence_pages.jsonl").read_text().splitlines()
+]
+ARTICLE = "<p>" + "Some long article text about gardening and the weather in spring. " * 6 + "</p>"
+
+
+@pytest.mark.parametrize("case", PAGES, ids=[case["case"] for case in PAGES])
+def test_marks(case):
+    assert answer(case["html"].replace("{prose}", ARTICLE)) == case["license"]
+
+
+def test_conflicts_are_kept_and_lower_the_confidence():
+    foot = f'<footer>Licensed under <a rel="license" href="{BY_SA}">CC BY-SA 4.0</a></footer>'
+    head = '<link rel="license" href="https://creativecommons.org/licenses/by-nc/4.0/">'
+    alone, both = html_licence(page(foot=foot)), html_licence(page(head=head, foot=foot))
+    assert both.scope == "unclear" and both.confidence < alone.confidence
+    evidence = both.columns["license_evidence"]
+    assert BY_SA in evidence and "conflicts: link: " in evidence and "by-nc/4.0" in evidence
+    reserved = html_licence(page(foot=foot + "<footer>All rights reserved.</footer>"))
+    assert (reserved.id, reserved.scope) == ("CC-BY-SA-4.0", "page")
+    assert reserved.confidence < alone.confidence
+    assert "All rights reserved" in reserved.columns["license_evidence"]
+
+
+def test_a_page_that_reserves_all_rights_is_proprietary():
+    found = html_licence(REFUSED["all rights reserved"]).columns
+    assert (found["license"], found["license_scope"]) == (None, None)
+    assert found["license_class"] == "proprietary"
+    assert "All rights reserved" in found["license_evidence"]
+    nothing = html_licence(REFUSED["nothing"]).columns
+    assert nothing == {
+        "license": None,
+        "license_scope": None,
+        "license_class": "unknown",
+        "license_confidence": 0.0,
+        "license_evidence": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("CC0-1.0", "public-domain"),
+        ("CC-PDM-1.0", "public-domain"),
+        ("Unlicense", "public-domain"),
+        ("MIT", "permissive"),
+        ("Apache-2.0", "permissive"),
+        ("BSD-3-Clause", "permissive"),
+        ("CC-BY-4.0", "attribution"),
+        ("CC-BY", "attribution"),
+        ("OGL-UK-3.0", "attribution"),
+        ("CC-BY-SA-3.0", "share-alike"),
+        ("GPL-3.0-or-later", "share-alike"),
+        ("GFDL-1.3-or-later", "share-alike"),
+        ("ODbL-1.0", "share-alike"),
+        ("CC-BY-NC-4.0", "non-commercial"),
+        ("CC-BY-NC-SA-4.0", "non-commercial"),
+        ("CC-BY-ND-4.0", "no-derivatives"),
+        ("CC-BY-NC-ND-4.0", "no-derivatives"),
+        ("LicenseRef-all-rights-reserved", "proprietary"),
+        ("CC-unspecified", "unknown"),
+        ("something else", "unknown"),
+        (None, "unknown"),
+        ("MIT OR GPL-3.0-only", "permissive"),
+        ("MIT AND CC-BY-SA-4.0", "share-alike"),
+        ("(MIT OR Apache-2.0) AND CC-BY-4.0", "attribution"),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", "share-alike"),
+    ],
+)
+def test_classes(name, kind):
+    assert license_class(name) == kind
+
+
+@given(st.lists(st.sampled_from(["MIT", "AND", "OR", "(", ")", "WITH", "x"]), max_size=8))
+def test_any_expression_has_a_class(words):
+    assert license_class(" ".join(words)) in CLASSES
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("mit", "MIT"),
+        ("apache-2.0", "Apache-2.0"),
+        ("https://spdx.org/licenses/BSD-3-Clause.html", "BSD-3-Clause"),
+        ("CC BY-SA 4.0", "CC-BY-SA-4.0"),
+        ("cc_by_4.0", "CC-BY-4.0"),
+        ("http://www.opendefinition.org/licenses/cc-by", "CC-BY"),
+        ("our own terms", None),
+        ("json", None),
+    ],
+)
+def test_values_of_declarations(value, name):
+    assert licence_of_value(value) == name
+
+
+def test_pdfs_are_read_at_both_ends():
+    own = "This is an open access article distributed under the terms of the Creative Commons "
+    own += "Attribution License 4.0 (https://creativecommons.org/licenses/by/4.0/)."
+    found = pdf_licence({}, {"first-page": f"A title\n\nAbstract of it.\n\n{own}"})
+    assert (found.id, found.scope) == ("CC-BY-4.0", "page")
+    assert found.where.startswith("first-page")
+    words = "This work is licensed under a Creative Commons Attribution-ShareAlike 4.0 License."
+    last = pdf_licence({}, {"first-page": "A", "last-page": f"End.\n\n{words}"})
+    assert (last.id, last.scope) == ("CC-BY-SA-4.0", "page")
+    part = pdf_licence({}, {"first-page": "Photo: Jo Doe, CC BY 2.0"})
+    assert part.scope != "page"
+    packet = {"licence": "https://creativecommons.org/licenses/by-nc/4.0/"}
+    both = pdf_licence(packet, {"first-page": own})
+    assert both.conflicts and both.confidence < 0.7
+
+
+def test_licence_files():
+    assert is_licence_file("a/LICENSE") and is_licence_file("LICENCE.md")
+    assert is_licence_file("x/COPYING.LESSER") and is_licence_file("LICENSE-MIT")
+    assert not is_licence_file("a/license.py") and not is_licence_file("a/licenses/list.txt")
+    gpl = "GNU GENERAL PUBLIC LICENSE\n  Version 2, June 1991\n..."
+    lesser = "GNU LESSER GENERAL PUBLIC LICENSE\nVersion 3\n... of the GNU General Public License"
+    texts = {
+        gpl: "GPL-2.0",
+        lesser: "LGPL-3.0",
+        "Apache License\nVersion 2.0, January 2004": "Apache-2.0",
+        "Creative Commons\nAttribution-ShareAlike 4.0 International": "CC-BY-SA-4.0",
+        "SPDX-License-Identifier: ISC": "ISC",
+        "Ask us before you use it.": None,
+    }
+    assert {text: licence_of_file(text) for text in texts} == texts
+    folders = {"/a": ("MIT", "x"), "/a/b/c": ("ISC", "y"), "": ("0BSD", "z")}
+    assert nearest_licence("/a/b/d/e.py", folders) == ("MIT", "x")
+    assert nearest_licence("/a/b/c/e.py", folders) == ("ISC", "y")
+    assert nearest_licence("/q.py", folders) == ("0BSD", "z")
+    assert joined({"LICENSE-MIT": "MIT", "LICENSE-APACHE": "Apache-2.0"}) == "Apache-2.0 OR MIT"
+    assert joined({"LICENSE": "MIT", "COPYING": "GPL-3.0"}) == "GPL-3.0 AND MIT"
