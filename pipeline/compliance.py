@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from filters.licence import Licence, text_licence
+from filters.consent import PAGE_SIGNALS, opt_out_marks
+from filters.licence import NONE, html_licence, text_licence
 from filters.licence_classes import license_class
 from filters.licence_ids import licence_of_value
+from pipeline.http_body import HTML_TYPES, PDF_TYPE
 
 LICENSE = (
     *("license", "license_scope", "license_class", "license_confidence"),
@@ -70,11 +72,32 @@ def merged(row: dict[str, Any], parsed: dict[str, Any]) -> dict[str, Any]:
     return {**row, **found, **licence}
 
 
+def said_by_headers(headers: dict[str, str]) -> dict[str, Any]:
+    """Licence columns and opt-outs that the HTTP fields of a PDF or a plain text declare."""
+    if not headers:
+        return {}
+    licence = html_licence(b"", headers)
+    return {**(licence.columns if licence.id else {}), **opt_out_columns(b"", headers)}
+
+
+def opt_out_columns(page: Any, headers: dict[str, str]) -> dict[str, list[str]]:
+    """Opt-outs of a page and its HTTP fields, with their evidence."""
+    found = opt_out_marks(page, headers)
+    return {
+        "opt_out": [signal for signal in PAGE_SIGNALS if signal in found],
+        "opt_out_evidence": [said for signal in sorted(found) for said in found[signal]],
+    }
+
+
 def completed(row: dict[str, Any]) -> None:
-    """Fill in the licence columns of a row with ``text`` that nothing was said of yet."""
+    """Fill in the licence columns and opt-outs of a row with ``text`` that nothing was said of."""
     if row.get("license") is None and row.get("license_class") in (None, "unknown"):
-        licence: Licence = text_licence(row["text"])
-        row.update(licence.columns)
+        # the line stands in code; on a page it is something that the page shows
+        shown = row.get("media_type") in (*HTML_TYPES, PDF_TYPE)
+        row.update((NONE if shown else text_licence(row["text"])).columns)
+    for name in ("opt_out", "opt_out_evidence"):
+        if row.get(name) is None:
+            row[name] = []
 
 
 def pages_of(text: str, pages: list[dict[str, Any]]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Any
 from catalogs import storage
 from catalogs.errors import UserError
 from catalogs.objects import RemoteError
-from pipeline.compliance import LICENSE, completed
+from pipeline.compliance import LICENSE, completed, said_by_headers
 from pipeline.ingest import Parser
 from pipeline.parse import PDF_TYPE
 from pipeline.readers import READERS
@@ -152,6 +152,7 @@ def _facts(record: Record, path: str) -> dict[str, Any]:
     if line["reason"] is None and record.media_type == PDF_TYPE:
         line |= {"reason": "pdf", "detail": "PDF files are read by: corpusmill ocr"}
     elif line["reason"] is None and record.text is not None:
+        line |= said_by_headers(record.headers)
         completed(line)
     return line
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from catalogs import storage
 from catalogs.ledger import Row
 from catalogs.takedown import Takedown
-from pipeline.compliance import declared, merged
+from pipeline.compliance import declared, merged, said_by_headers
 from pipeline.documents import DOCUMENTS, QUARANTINE, REJECTED, row_id, to_table
 from pipeline.jobs import Job, Work, at_work
 from pipeline.journal import Journal
@@ -247,11 +247,15 @@ class Mill:
 
     def _text(self, record: Record) -> dict[str, Any]:
         if record.text is not None:
-            return {"text": record.text, "charset_from": record.charset_from}
+            said = said_by_headers(record.headers)
+            return {"text": record.text, "charset_from": record.charset_from, **said}
         if record.media_type not in (*HTML_TYPES, PDF_TYPE):
             return {"error": "media_type", "detail": f"no parser for {record.media_type}"}
         self.stats["pages_html"] += record.media_type in HTML_TYPES
-        return self.parser.parse(record)
+        parsed = self.parser.parse(record)
+        if record.media_type == PDF_TYPE and "text" in parsed:
+            return merged(said_by_headers(record.headers), parsed)
+        return parsed
 
     def _tag(self, rows: list[dict]) -> tuple[pa.Table, list[dict]]:
         """Tag a batch; a text that breaks a tagger is found by halving and costs itself alone."""

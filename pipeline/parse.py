@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.compliance import pages_of
+from pipeline.compliance import opt_out_columns, pages_of
 from pipeline.documents import PAGE
 from pipeline.plugins import load_plugin
 
@@ -30,7 +30,6 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
         Columns of the document row, with ``text``.
     """
     from filters import HtmlPage, html_licence
-    from filters.consent import PAGE_SIGNALS, opt_out_marks
     from pipeline.extract import Page, check_options, extract_page
 
     _load_plugins(item)
@@ -40,7 +39,7 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
     decoded = Page.decode(item["payload"], item["uri"], item["charset"], options["max_bytes"])
     # marks first, of the text that people see: engines are free to change the tree
     marks = HtmlPage(decoded.html, lambda: decoded.tree)
-    licence, reserved = html_licence(marks, headers), opt_out_marks(marks, headers)
+    licence, reserved = html_licence(marks, headers), opt_out_columns(marks, headers)
     page = extract_page(decoded, item["engine"], options)
     return {
         "text": page.text,
@@ -54,8 +53,7 @@ def parse_html(item: dict[str, Any]) -> dict[str, Any]:
         "charset_from": page.decided_by,
         "engine": page.engine,
         **licence.columns,
-        "opt_out": [signal for signal in PAGE_SIGNALS if signal in reserved],
-        "opt_out_evidence": [said for signal in sorted(reserved) for said in reserved[signal]],
+        **reserved,
     }
 
 

@@ -82,6 +82,10 @@ def test_every_other_record_is_rejected_with_its_reason():
                 "http://a/robots.txt",
             )
         ],
+        "consent_file": [
+            warc(http(b"[]", headers={}), "http://a/.well-known/tdmrep.json"),
+            warc(http(b"User-agent: *", headers={}), "http://a/ai.txt"),
+        ],
         "empty_body": [warc(http(b"")), warc(http(b" \r\n")), warc(b"")],
         "http_header": [warc(b"no status line here")],
     }
@@ -89,7 +93,8 @@ def test_every_other_record_is_rejected_with_its_reason():
         for made in records:
             [record] = read(made)
             assert (record.reject or record.error) == expected, made
-            assert record.payload is None and record.text is None
+            kept = expected in ("robots_txt", "consent_file")  # what they declare is still needed
+            assert (record.payload is not None) == kept and record.text is None
             assert expected in REJECTS or expected in ERRORS
 
 
