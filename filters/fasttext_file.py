@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from filters.fasttext_kernels import index_words, read_entries
+from filters.fasttext_kernels import Vocabulary, index_words, read_entries
 
 MAGIC, VERSION = 793712314, 12
 _HEADER = struct.Struct("<2i12id3i2q")
@@ -46,10 +46,8 @@ class FastTextModel(NamedTuple):
     """uint8: the words, one after the other."""
     offsets: np.ndarray
     """int64, words + 1."""
-    hashes: np.ndarray
-    """uint32: fastText's hash of each word."""
-    table: np.ndarray
-    """int32, a power of two: open addressing from hash to word, -1 where empty."""
+    vocabulary: Vocabulary
+    """The words by their hashes."""
     dictionary: bytes
     """The dictionary as it stands in the file, with its three counts and two sizes."""
     arguments: tuple
@@ -90,7 +88,6 @@ def read_fasttext(path: str | Path) -> FastTextModel:
     if after < 0:
         raise ValueError(f"{path} is cut off inside the dictionary")
     words, (data, offsets) = told["words"], _words(content, starts, ends, told["words"])
-    hashes, table = index_words(data, offsets)
     labels = tuple(
         bytes(content[start:end]).decode("utf-8", "replace").removeprefix(PREFIX)
         for start, end in zip(starts[words:].tolist(), ends[words:].tolist(), strict=True)
@@ -115,8 +112,7 @@ def read_fasttext(path: str | Path) -> FastTextModel:
         one_vs_all=one_vs_all,
         data=data,
         offsets=offsets,
-        hashes=hashes,
-        table=table,
+        vocabulary=index_words(data, offsets),
         dictionary=bytes(content[_ARGUMENTS_END:after]),
         arguments=values[2:15],
     )

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from filters.jit import inner, kernel
 
 _FNV_START, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
+_WIDE_START, _WIDE_PRIME = np.uint64(14695981039346656037), np.uint64(1099511628211)
 _NGRAM_PRIME = np.uint64(116049371)
 _SIGN, _HIGH = np.uint64(1 << 31), np.uint64(0xFFFFFFFF00000000)
+_EMPTY = np.uint64(0)
 _LABEL = np.frombuffer(b"__label__", np.uint8)
+_END_HASH = np.uint32(3617362777)
 MAX_NGRAMS = 16
+HELD = 4096
+"""Rows that are noted before they are summed: one loop of loads that do not wait for each other."""
 
 
-def index_words(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hash of each word (uint32), and the table from hash to word (int32, a power of two)."""
-    words = len(offsets) - 1
-    hashes = np.empty(words, np.uint32)
-    table = np.full(1 << max(4, (2 * words).bit_length()), -1, np.int32)
-    _fill(data, offsets, hashes, table)
-    return hashes, table
+class Vocabulary(NamedTuple):
+    """Words by 96 bits of hash: fastText's own 32 say where to look, 64 others whether it is it."""
+
+    keys: np.ndarray
+    """uint64, a power of two of them: FNV-1a of 64 bits, 0 where empty."""
+    places: np.ndarray
+    """int32: the word."""
+
+
+def index_words(data: np.ndarray, offsets: np.ndarray) -> Vocabulary:
+    """The words ``data[offsets[k]:offsets[k + 1]]`` as a table (open addressing)."""
+    size = 1 << max(4, (2 * (len(offsets) - 1)).bit_length())
+    vocabulary = Vocabulary(np.zeros(size, np.uint64), np.zeros(size, np.int32))
+    _fill(data, offsets, vocabulary.keys, vocabulary.places)
+    return vocabulary
 
 
 def read_entries(content: np.ndarray, at: int, count: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -28,6 +43,12 @@ def read_entries(content: np.ndarray, at: int, count: int) -> tuple[np.ndarray, 
     count = min(count, len(content) // 10 + 1)
     starts, ends = np.empty(count, np.int64), np.empty(count, np.int64)
     return starts, ends, _entries(content, at, starts, ends)
+
+
+def find_word(word: bytes, vocabulary: Vocabulary) -> int:
+    """The place of a word, or -1."""
+    data = np.frombuffer(word, np.uint8)
+    return int(_lookup(data, vocabulary.keys, vocabulary.places))
 
 
 @kernel
@@ -44,50 +65,54 @@ def _entries(content, at, starts, ends):
 
 
 @kernel
-def _fill(data, offsets, hashes, table):
-    mask = len(table) - 1
-    for word in range(len(hashes)):
-        hashed = _hash(data, offsets[word], offsets[word + 1])
-        hashes[word] = hashed
+def _fill(data, offsets, keys, places):
+    mask = len(keys) - 1
+    for word in range(len(offsets) - 1):
+        hashed, wide = _FNV_START, _WIDE_START
+        for at in range(offsets[word], offsets[word + 1]):
+            hashed, wide = _step(hashed, wide, data[at])
         place = np.int64(hashed) & mask
-        while table[place] >= 0:
+        while keys[place] != _EMPTY:
             place = (place + 1) & mask
-        table[place] = word
+        keys[place], places[place] = wide, word
+
+
+@kernel
+def _lookup(data, keys, places):
+    hashed, wide = _FNV_START, _WIDE_START
+    for at in range(len(data)):
+        hashed, wide = _step(hashed, wide, data[at])
+    return _find(hashed, wide, keys, places)
 
 
 @inner
-def _hash(data, start, end):
-    """FNV-1a of 32 bits; bytes are signed, as fastText has it."""
-    hashed = _FNV_START
-    for at in range(start, end):
-        byte = np.uint32(data[at])
-        if byte >= 128:
-            byte |= np.uint32(0xFFFFFF00)
-        hashed = np.uint32((hashed ^ byte) * _FNV_PRIME)
-    return hashed
+def _step(hashed, wide, byte):
+    """FNV-1a of 32 bits over signed bytes, as fastText has it, and of 64 bits."""
+    signed = np.uint32(np.int32(np.int8(byte)))
+    hashed = np.uint32((hashed ^ signed) * _FNV_PRIME)
+    return hashed, (wide ^ np.uint64(byte)) * _WIDE_PRIME
 
 
 @inner
-def _find(data, start, end, hashed, words, offsets, hashes, table):
-    mask = len(table) - 1
+def _find(hashed, wide, keys, places):
+    mask = len(keys) - 1
     place = np.int64(hashed) & mask
-    while table[place] >= 0:
-        word = table[place]
-        if hashes[word] == hashed and offsets[word + 1] - offsets[word] == end - start:
-            same = True
-            for at in range(end - start):
-                if words[offsets[word] + at] != data[start + at]:
-                    same = False
-                    break
-            if same:
-                return np.int64(word)
+    while keys[place] != _EMPTY:
+        if keys[place] == wide:
+            return np.int64(places[place])
         place = (place + 1) & mask
     return np.int64(-1)
 
 
 @inner
-def _is_label(data, start, end):
-    if end - start < len(_LABEL):
+def _is_mark(data, start, end):
+    """Whether a word is one of fastText's marks: a label, or the end of a line."""
+    size = end - start
+    if data[start] == 60:  # </s>
+        return (
+            size == 4 and data[start + 1] == 47 and data[start + 2] == 115 and data[end - 1] == 62
+        )
+    if data[start] != 95 or size < len(_LABEL):
         return False
     same = True
     for at in range(len(_LABEL)):
@@ -96,56 +121,54 @@ def _is_label(data, start, end):
 
 
 @inner
-def _is_end(data, start, end):
-    return (
-        end - start == 4
-        and data[start] == 60
-        and data[start + 1] == 47
-        and data[start + 2] == 115
-        and data[start + 3] == 62
-    )
-
-
-@inner
-def _add(rows, row, sums):
-    for column in range(rows.shape[1]):
-        sums[column] += rows[row, column]
-
-
-@inner
-def _token(hashed, word, rows, n_words, bucket, ngrams, partial, tokens, sums):
-    """Add a token's row and those of the n-grams that end at it; returns how many rows."""
-    found = 0
+def _note(hashed, word, n_words, bucket, ngrams, partial, tokens, held, at):
+    """Note the rows of a token and of the n-grams that end at it; returns the rows held."""
     if word >= 0:
-        _add(rows, word, sums)
-        found = 1
+        held[at] = word
+        at += 1
+    if ngrams == 1:
+        return at
     wide = np.uint64(hashed)
     if wide >= _SIGN:
         wide |= _HIGH  # fastText keeps hashes as signed numbers of 32 bits
+    low = bucket - np.uint64(1)
     for back in range(1, min(ngrams, tokens + 1)):
         start = (tokens - back) % (ngrams - 1)
-        partial[start] = partial[start] * _NGRAM_PRIME + wide
-        _add(rows, n_words + np.int64(partial[start] % np.uint64(bucket)), sums)
-        found += 1
-    if ngrams > 1:
-        partial[tokens % (ngrams - 1)] = wide
-    return found
+        value = partial[start] * _NGRAM_PRIME + wide
+        partial[start] = value
+        row = value & low if bucket & low == 0 else value % bucket
+        held[at] = n_words + np.int64(row)
+        at += 1
+    partial[tokens % (ngrams - 1)] = wide
+    return at
+
+
+@inner
+def _sum(rows, held, count, sums):
+    if rows.shape[1] == 1:
+        total = 0.0
+        for at in range(count):
+            total += rows[held[at], 0]
+        sums[0] += total
+        return
+    for at in range(count):
+        for column in range(rows.shape[1]):
+            sums[column] += rows[held[at], column]
 
 
 @kernel
 def sum_rows(
-    data, text_offsets, limit, words, offsets, hashes, table, rows, bucket, ngrams, end_word,
-    partial, sums, counts,
+    data, text_offsets, limit, keys, places, rows, n_words, buckets, ngrams, end_word,
+    partial, held, sums, counts,
 ):  # fmt: skip
     """Sum the rows of the words and n-grams of each text.
 
     Words lie between fastText's white space. Only the first `limit` code points count (0: all). A
     text ends with fastText's ``</s>`` (`end_word`, or -1); such a token inside it, and labels, are
-    left out. `partial` is scratch, uint64, at least ``ngrams - 1``. Fills `sums` (float64, texts x
-    logits, zeros before) and `counts` (int64, rows added).
+    left out. Scratch: `partial` (uint64, `MAX_NGRAMS`) and `held` (int64, `HELD` and `MAX_NGRAMS`
+    more). Fills `sums` (float64, texts x logits, zeros before) and `counts` (int64, rows added).
     """
-    n_words = len(offsets) - 1
-    end_hash = np.uint32(3617362777)  # of "</s>"
+    bucket = np.uint64(max(buckets, 1))
     for text in range(len(counts)):
         at, stop = text_offsets[text], text_offsets[text + 1]
         if limit > 0 and stop - at > limit:
@@ -157,26 +180,27 @@ def sum_rows(
                         break
                 cut += 1
             stop = cut
-        tokens, found = 0, 0
+        tokens, noted = 0, 0
         while at < stop:
-            while at < stop and (data[at] == 32 or data[at] == 0 or 9 <= data[at] <= 13):
-                at += 1
             start = at
-            hashed = _FNV_START
-            while at < stop and not (data[at] == 32 or data[at] == 0 or 9 <= data[at] <= 13):
-                byte = np.uint32(data[at])
-                if byte >= 128:
-                    byte |= np.uint32(0xFFFFFF00)
-                hashed = np.uint32((hashed ^ byte) * _FNV_PRIME)
+            hashed, wide = _FNV_START, _WIDE_START
+            while at < stop:
+                byte = data[at]
+                if byte <= 32 and (byte == 32 or byte == 0 or 9 <= byte <= 13):
+                    break
+                hashed, wide = _step(hashed, wide, byte)
                 at += 1
-            if at == start or _is_label(data, start, at) or _is_end(data, start, at):
+            end = at
+            at += 1
+            if end == start or _is_mark(data, start, end):
                 continue
-            word = _find(data, start, at, hashed, words, offsets, hashes, table)
-            found += _token(
-                hashed, word, rows, n_words, bucket, ngrams, partial, tokens, sums[text]
-            )
+            word = _find(hashed, wide, keys, places)
+            noted = _note(hashed, word, n_words, bucket, ngrams, partial, tokens, held, noted)
             tokens += 1
-        found += _token(
-            end_hash, end_word, rows, n_words, bucket, ngrams, partial, tokens, sums[text]
-        )
-        counts[text] = found
+            if noted >= HELD:
+                _sum(rows, held, noted, sums[text])
+                counts[text] += noted
+                noted = 0
+        noted = _note(_END_HASH, end_word, n_words, bucket, ngrams, partial, tokens, held, noted)
+        _sum(rows, held, noted, sums[text])
+        counts[text] += noted

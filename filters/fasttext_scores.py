@@ -9,9 +9,7 @@ import pyarrow as pa
 
 from filters.arrow import StringColumn, texts_of
 from filters.fasttext_file import FastTextModel, read_fasttext
-from filters.fasttext_kernels import MAX_NGRAMS, index_words, sum_rows
-
-_END = "</s>"
+from filters.fasttext_kernels import HELD, MAX_NGRAMS, find_word, sum_rows
 
 
 class FastTextScorer:
@@ -26,7 +24,7 @@ class FastTextScorer:
         self.model = model if isinstance(model, FastTextModel) else read_fasttext(model)
         if self.model.ngrams > MAX_NGRAMS:
             raise ValueError(f"word n-grams of more than {MAX_NGRAMS} words")
-        self._end = _place(self.model, _END)
+        self._end = find_word(b"</s>", self.model.vocabulary)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -44,15 +42,15 @@ class FastTextScorer:
             column.data,
             column.offsets,
             first_chars,
-            model.data,
-            model.offsets,
-            model.hashes,
-            model.table,
+            model.vocabulary.keys,
+            model.vocabulary.places,
             model.rows,
+            len(model.offsets) - 1,
             model.bucket,
             model.ngrams,
             self._end,
             np.zeros(MAX_NGRAMS, np.uint64),
+            np.zeros(HELD + MAX_NGRAMS, np.int64),
             sums,
             counts,
         )
@@ -77,15 +75,6 @@ def probabilities(logits: np.ndarray, one_vs_all: bool = False) -> np.ndarray:
 def _logistic(values: np.ndarray) -> np.ndarray:
     small = np.exp(-np.abs(values))
     return np.where(values >= 0, 1, small) / (1 + small)
-
-
-def _place(model: FastTextModel, word: str) -> int:
-    data = np.frombuffer(word.encode(), np.uint8)
-    (hashed,), _ = index_words(data, np.array([0, len(data)]))
-    for place in np.flatnonzero(model.hashes == hashed):
-        if model.word(place) == word:
-            return int(place)
-    return -1
 
 
 def string_array(texts: list[str]) -> pa.Array:

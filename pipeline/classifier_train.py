@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class FastTextSettings:
         """The same with nothing left to choose."""
         epochs = self.epochs or min(max(math.ceil(_UPDATES / examples), 5), 50)
         rate = self.rate or (0.1 if examples >= _MANY else 0.5)
-        buckets = self.buckets or min(max(1 << max(words - 1, 1).bit_length(), 1 << 14), 2_000_000)
+        buckets = self.buckets or min(max(1 << max(words - 1, 1).bit_length(), 1 << 14), 1 << 21)
         values = asdict(self) | {"epochs": epochs, "rate": rate, "buckets": buckets}
         return FastTextSettings(**values)
 
@@ -121,6 +121,8 @@ def train_fasttext(
         how = {"how": "folds", "folds": FOLDS}
         tested, truth = np.zeros((len(texts), _columns(names))), labels
         fold = np.minimum((part * FOLDS).astype(int), FOLDS - 1)
+        # as many steps as the model itself, or its logits would be larger than those calibrated on
+        folded = replace(filled, epochs=math.ceil(filled.epochs * FOLDS / (FOLDS - 1)))
         for number in range(FOLDS):
             held = fold == number
             if not held.any() or len(set(labels[~held])) < len(names):
@@ -128,7 +130,7 @@ def train_fasttext(
                     f"{len(texts)} examples are too few to hold a fifth of them out: give more"
                 )
             say(f"fold {number + 1} of {FOLDS}: training on {(~held).sum():,} examples")
-            own = _fit(texts, labels, names, filled, ~held)
+            own = _fit(texts, labels, names, folded, ~held)
             tested[held] = _logits(own, texts, held, names)
         say(f"training on all {len(texts):,} examples")
         model = _fit(texts, labels, names, filled, np.ones(len(texts), bool))

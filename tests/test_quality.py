@@ -49,7 +49,7 @@ def model(folder, name, kinds, seed=1):
         for place, (label, kind) in enumerate(kinds.items(), 1)
         for number in range(40)
     ]
-    trained = train_fasttext(collect(rows, 100), FastTextSettings(seed=seed, epochs=8))
+    trained = train_fasttext(collect(rows, 100), FastTextSettings(seed=seed))
     path = save_model(trained, name, str(folder / "models"), ABOUT)
     return {"path": path, "sha256": sha256(model_file(path))}
 
@@ -287,7 +287,8 @@ def test_task_targeted_selection_from_a_few_examples(milled, tmp_path):
     ordered = ask(
         root, "SELECT text FROM documents WHERE kept ORDER BY scores['wanted'] DESC LIMIT 20"
     )
-    assert all("statute" in text or "appeal" in text or "court" in text for (text,) in ordered)
+    own = {"court", "held", "statute", "applies", "appeal", "defendant", "dismissed"}
+    assert all(own & set(text.split()) for (text,) in ordered)
     (path,) = (tmp_path / "models").iterdir()
     card = load_card(str(path))
     assert card["examples"]["positive"] == 50
