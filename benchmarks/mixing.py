@@ -1,7 +1,9 @@
-"""How well the laws predict, on a published swarm and on planted ones.
+"""How well the laws predict, whether intervals cover the truth, and what an answer costs.
 
     python benchmarks/mixing.py --swarm DIR [--laws average,power] [--quick]
     python benchmarks/mixing.py --planted 20
+    python benchmarks/mixing.py --study STUDY.yaml [--added LARGER.yaml]
+    python benchmarks/mixing.py --proxies
 
 ``DIR`` holds the swarm of RegMix (Liu et al., 2024; sail-sg/regmix, MIT): 512 mixes of 17 domains
 of the Pile, ``train_mixture_1m.csv``, and the 13 validation losses of proxies of 1M parameters
@@ -11,12 +13,18 @@ Protocol. Cross-validation: five folds, fold f is ``default_rng(0).permutation(5
 Learning curve with K runs: rows ``default_rng(100 + s).permutation(512)[:K]``, s = 0, 1, 2, scored
 on the rest. Figures are means over the tasks: squared error in nats squared, and Spearman's
 correlation.
+
+``--study`` asks a finished study for other weights, budgets and caps; ``--added`` is a study with
+one domain more that reuses it (``swarm: {reuse: …}``) and says which share of its training it kept.
+``--proxies`` compares the proxies' training with the same model in plain PyTorch
+(benchmarks/proxies.py, which has more options).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,7 +33,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import mixing
+from catalogs.ledger import Ledger
+from mixing.ask import SUPPORT
+from mixing.reuse import earlier_folder
+from mixing.study import solve_study
+from mixing.study_file import load_study
 from mixing.surface import fit_surface
+from mixing.validation import choose_unseen
+from pipeline.schedule import Settings
 
 # Mean squared error under the same protocol of what others use.
 KNOWN = {
@@ -44,11 +59,22 @@ PLANTED = ((6, 0.005, 0.0), (6, 0.02, 0.0), (6, 0.01, 0.03), (6, 0.005, 0.1), (1
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--swarm", type=Path, help="folder of the published swarm")
-    parser.add_argument("--laws", default=",".join(mixing.LAWS), help="laws, by name")
+    laws = [name for name in mixing.LAWS if name != "average"] + ["average"]
+    parser.add_argument("--laws", default=",".join(laws), help="laws, by name")
     parser.add_argument("--runs", default="54", help="sizes K of the learning curve")
     parser.add_argument("--quick", action="store_true", help="the learning curve only")
     parser.add_argument("--planted", type=int, default=0, help="number of planted swarms")
+    parser.add_argument("--study", help="a finished study, asked other questions")
+    parser.add_argument("--added", help="a finished study that reuses it, with a domain more")
+    parser.add_argument("--proxies", action="store_true", help="speed of training, a core")
     arguments = parser.parse_args()
+    if arguments.study:
+        questions(arguments.study)
+    if arguments.added:
+        redone(arguments.added)
+    if arguments.proxies:
+        script = Path(__file__).with_name("proxies.py")
+        subprocess.run([sys.executable, str(script)], check=True)
     if arguments.swarm:
         sizes = [int(size) for size in arguments.runs.split(",")]
         published(arguments.swarm, arguments.laws.split(","), sizes, arguments.quick)
@@ -62,19 +88,36 @@ def published(folder: Path, laws: list[str], sizes: list[int], quick: bool) -> N
     folds = [np.random.default_rng(0).permutation(count)[f::5] for f in range(5)]
     heads = "".join(f"{f'K={size}':>9}{'rho':>7}" for size in sizes)
     print(f"{'law':<42}{'CV MSE':>9}{'rho':>7}{heads}{'seconds':>9}")
+    unseen = {}
     for name in laws:
         began = time.perf_counter()
         law = mixing.make_law(name)
         cells = [np.nan, np.nan]
         if not quick:
-            out = mixing.cross_validate([law], P, Y, folds)[name]
+            out = cross_validated(law, P, Y, folds, unseen)
             cells = figures(Y, out)
         for size in sizes:
             cells += list(np.mean([curve(law, P, Y, size, s) for s in range(3)], axis=0))
         numbers = "".join(f"{a:9.4f}{b:7.4f}" for a, b in zip(cells[::2], cells[1::2], strict=True))
         print(f"{law.title:<42}{numbers}{time.perf_counter() - began:9.1f}", flush=True)
+    if "average" in unseen:
+        mse, rho = figures(Y, choose_unseen(Y, unseen, folds))
+        print(f"{'chosen per task, choice paid for':<42}{mse:9.4f}{rho:7.4f}")
     for title, mse in KNOWN.items():
         print(f"{title:<42}{mse:9.4f}   (known)")
+
+
+def cross_validated(law, P, Y, folds, unseen: dict[str, np.ndarray]) -> np.ndarray:
+    """Out-of-fold predictions; an average is made of its members' where they are there."""
+    if law.name == "average" and all(name in unseen for name in law.members):
+        out = np.full(Y.shape, np.nan)
+        for test in folds:
+            members = [unseen[name][test] for name in law.members]
+            out[test] = law.combine(members, len(P) - len(test), P.shape[1])
+    else:
+        out = mixing.cross_validate([law], P, Y, folds)[law.name]
+    unseen[law.name] = out
+    return out
 
 
 def curve(law: mixing.Law, P: np.ndarray, Y: np.ndarray, size: int, s: int) -> list[float]:
@@ -131,13 +174,50 @@ def plant(seed: int, m: int, noise: float, interaction: float) -> tuple[float, f
     goal = mixing.Objective(truth, weights, ones)
     ideal = mixing.solve(goal, feasible, [mixing.uniform(m)])
     surface = fit_surface(P, Y, weights, mixing.make_folds(P))
-    best = mixing.solve(mixing.Objective(surface.law, weights, ones), feasible).shares
-    drawn = surface.draw(DRAWS, seed)
-    objectives = [mixing.Objective(law, weights, ones) for law in drawn]
-    low, high = mixing.interval(mixing.solve_many(objectives, feasible, best))
+    bank = mixing.Bank.of([surface.law, *surface.draw(DRAWS, seed)])
+    ask = mixing.Ask(
+        swarm.domains, tokens, weights, 1.0, swarm.domains, max_epochs=None,
+        support=P.max(0) / SUPPORT,
+    )  # fmt: skip
+    found = mixing.recommend(bank, ask, 0.0, whole=False)
     gain = goal(mixing.natural(tokens)) - ideal.value
-    covered = (low - 1e-6 <= ideal.shares) & (ideal.shares <= high + 1e-6)
-    return (goal(best) - ideal.value) / gain, float(covered.mean()), float((high - low).mean())
+    covered = (found.low - 1e-6 <= ideal.shares) & (ideal.shares <= found.high + 1e-6)
+    regret = (goal(found.mixes["recommended"]) - ideal.value) / gain
+    return regret, float(covered.mean()), float((found.high - found.low).mean())
+
+
+def questions(path: str) -> None:
+    """Seconds from another weighting, budget or cap to the new answer."""
+    settings = Settings(workers=1)
+    names = solve_study(path, settings).answer.domains
+    asked = {
+        "the study's own": {},
+        f"weights {names[0]}=2,{names[1]}=1": {"weights": {names[0]: 2.0, names[1]: 1.0}},
+        "a tenth of the tokens": {"tokens": load_study(path).tokens // 10 or 1},
+        f"cap {names[0]}=.2": {"caps": {names[0]: 0.2}},
+        "no family worse than natural": {"limits": {"guard": 0.0}},
+    }
+    print(f"{'question':<36}{'seconds':>9}{'CPU':>9}  parts made")
+    for title, question in asked.items():
+        began, worked = time.perf_counter(), time.process_time()
+        found = solve_study(path, settings, **question)
+        took, cpu = time.perf_counter() - began, time.process_time() - worked
+        print(f"{title:<36}{took:9.3f}{cpu:9.3f}  {found.done}", flush=True)
+
+
+def redone(path: str) -> None:
+    """Which share of a study's training was taken over from the study that it reuses."""
+    study = load_study(path)
+    rows = Ledger(study.out_folder).rows("train")
+    old = {row.address for row in Ledger(earlier_folder(study)).rows("train")}
+    kept = [row for row in rows if row.address in old]
+    tokens = sum(row.stats["tokens"] for row in rows)
+    fresh = tokens - sum(row.stats["tokens"] for row in kept)
+    whole = mixing.default_mixes(len(study.domains))
+    print(
+        f"{len(kept)} of {len(rows)} runs kept; {100 * fresh / tokens:.0f} % of the swarm's tokens "
+        f"trained anew; a swarm of its own has {whole} mixes"
+    )
 
 
 class Truth:

@@ -3,6 +3,7 @@
 A study from end to end is `mixing.study.run_study`. Importing the package registers all laws.
 """
 
+from mixing.ask import Ask
 from mixing.average import Average
 from mixing.bank import Bank, Repetition
 from mixing.bootstrap import bootstrap_laws, interval
@@ -10,7 +11,7 @@ from mixing.feasible import Feasible, Group, make_feasible
 from mixing.gaussian_process import GaussianProcess
 from mixing.laws import LAWS, Law, make_law, register
 from mixing.power_law import PowerLaw, PowerLawPerDomain
-from mixing.recommend import Ask, Recommendation, recommend
+from mixing.recommend import Recommendation, recommend
 from mixing.residual import PowerLawResidual
 from mixing.shares import exact, natural, uniform, unimax
 from mixing.simple_laws import LogLinear, SquareRootLinear

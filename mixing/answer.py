@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mixing.ask import Ask
 from mixing.model import Model
-from mixing.recommend import Ask, Recommendation, recommend
+from mixing.recommend import Recommendation, recommend
 from mixing.validation import score
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from catalogs.errors import UserError, nearest
 from mixing.answer import Runs
+from mixing.ask import Ask
 from mixing.feasible import Group
-from mixing.recommend import Ask
 from mixing.study_file import Constraints
 
 OTHERS = "others"

@@ -63,6 +63,8 @@ _KINDS = {
     "sparse": ("s", _THIRD, "few domains"),
     "local": ("o", _ACCENT, "near natural"),
     "refine": ("v", _ACCENT, "refined"),
+    "kept": ("o", _SOFT, "kept"),
+    "extend": ("^", _SECOND, "new domain"),
     "imported": ("o", _SOFT, "imported"),
 }
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixing.answer import Runs, tie_slack
+from mixing.ask import Ask
 from mixing.model import Model
-from mixing.recommend import Ask, Setting
+from mixing.recommend import Setting
 from mixing.shares import exact
 
 

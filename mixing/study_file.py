@@ -70,6 +70,9 @@ class SwarmDesign(Strict):
     temperature: float = Field(0.5, gt=0, le=1, description="flattens the natural shares")
     sparse: Share = Field(0.25, description="share of mixes on few domains")
     local: Share = Field(0.25, description="share of mixes near the natural one")
+    reuse: str | None = Field(
+        None, description="folder of an earlier study whose runs are kept where they still hold"
+    )
 
 
 class Suite(Strict):
@@ -203,6 +206,14 @@ class Study(Strict):
     def run_folders(self) -> list[str]:
         runs = [self.run] if isinstance(self.run, str) else self.run
         return [storage.join(self.root or ".", run) for run in runs]
+
+    @property
+    def tokenizer_path(self) -> str | None:
+        """The tokenizer that is given, or that of the study whose runs are kept; else None."""
+        given = self.proxy.tokenizer
+        if given is None and self.swarm.reuse:
+            return storage.join(self.root or ".", self.swarm.reuse, "tokenizer.json")
+        return given if given in (None, "bytes") else storage.join(self.root or ".", given)
 
     @property
     def out_folder(self) -> str:

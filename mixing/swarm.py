@@ -120,7 +120,7 @@ def design_swarm(
         done = sum(taken.values())
         kind = max(wanted, key=lambda k: (wanted[k] * (done + 1) - taken[k], k))
         taken[kind] += 1
-        chosen.append(_farthest(pools[kind](_CANDIDATES), np.array(chosen)))
+        chosen.append(farthest(pools[kind](_CANDIDATES), np.array(chosen)))
         kinds.append(kind)
     shares, seeds = list(chosen), [seed] * len(chosen)
     for extra in range(1, repeats + 1):
@@ -149,7 +149,7 @@ def _to_reach(target, chosen) -> list[int]:
 def _push(centre, domain, share) -> np.ndarray:
     others = np.delete(centre, domain)
     mix = np.insert(others / others.sum() * (1 - share), domain, share)
-    return exact(_without_crumbs(mix[None])[0])
+    return exact(without_crumbs(mix[None])[0])
 
 
 def _dirichlet(centre, strengths, rng):
@@ -175,7 +175,7 @@ def _on_few(centre, rng):
             size = int(rng.integers(min(2, m), max(2, m // 2) + 1))
             some = rng.choice(m, size=size, replace=False)
             row[some] = rng.dirichlet(np.ones(size))
-        return _without_crumbs(rows)
+        return without_crumbs(rows)
 
     return draw
 
@@ -185,15 +185,15 @@ def _sample(alpha, count, rng) -> np.ndarray:
     # with a small concentration every gamma draw may underflow to 0
     bad = ~np.isfinite(rows).all(1) | (rows.sum(1) <= 0)
     rows[bad] = alpha / alpha.sum()
-    return _without_crumbs(rows)
+    return without_crumbs(rows)
 
 
-def _without_crumbs(rows) -> np.ndarray:
+def without_crumbs(rows) -> np.ndarray:
     kept = np.where(rows >= np.minimum(_SMALLEST, rows.max(1, keepdims=True)), rows, 0.0)
     return kept / kept.sum(1, keepdims=True)
 
 
-def _farthest(candidates, chosen) -> np.ndarray:
+def farthest(candidates, chosen) -> np.ndarray:
     """The candidate whose nearest chosen mix is farthest (maximin), in Hellinger distance.
 
     Square roots stretch small shares, where losses change fastest.

@@ -18,13 +18,14 @@ from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 import mixing
 from catalogs.errors import UserError
 from mixing.answer import Runs, find_answer
+from mixing.ask import Ask
 from mixing.asking import make_ask, task_weights
 from mixing.bank import Bank, Repetition
 from mixing.confirm import compare
 from mixing.levenberg import fit_modes
 from mixing.model import fit_model
 from mixing.program import programs, solve_programs
-from mixing.recommend import Ask, recommend
+from mixing.recommend import recommend
 from mixing.report import write_report
 from mixing.shares import divergence
 from mixing.story import study_story

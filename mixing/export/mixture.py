@@ -147,11 +147,11 @@ def _load_json(path: str) -> dict[str, Any]:
 
 def export_fields(study: Study) -> dict[str, Any]:
     """What a study's answer needs to be exported; paths are relative to the study's folder."""
-    tokenizer = study.proxy.tokenizer
+    tokenizer = study.tokenizer_path
     if tokenizer is None:
         tokenizer = "tokenizer.json"
     elif tokenizer != "bytes":
-        tokenizer = _relative(storage.join(study.root or ".", tokenizer), study.out_folder)
+        tokenizer = _relative(tokenizer, study.out_folder)
     runs = [_relative(folder, study.out_folder) for folder in study.run_folders]
     return {
         "run": runs[0] if len(runs) == 1 else runs,

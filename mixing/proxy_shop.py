@@ -1,0 +1,252 @@
+"""From the catalogue to trained and scored proxies: the parts of a study that take its time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from catalogs import storage
+from catalogs.audit import save_plan
+from catalogs.errors import UserError
+from catalogs.ledger import Ledger, Row
+from mixing.domains import Domain, membership, write_pool
+from mixing.proxy_jobs import (
+    score_held_out,
+    score_suite,
+    tokenise,
+    train_proxy,
+    train_tokenizer,
+)
+from mixing.study_file import Study
+from pipeline.address import address, code_version
+from pipeline.jobs import Job
+from pipeline.progress import Progress
+from pipeline.schedule import Settings, run_jobs
+from proxies import suite_path
+
+POOL_CODE = ("mixing.domains",)
+PROXY_CODE = ("mixing.proxy_jobs", "proxies")
+PROXY_LIBRARIES = ("torch", "tokenizers", "numpy")
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """Trained runs in their order: ledger rows of the training and of each scoring."""
+
+    trained: list[Row]
+    scored: list[list[Row]]
+
+
+@dataclass
+class ProxyShop:
+    """A study at work in its folder. Parts are made once; what is committed is not made again."""
+
+    study: Study
+    domains: list[Domain]
+    settings: Settings
+    progress: Progress
+    done: int = 0
+    skipped: int = 0
+    plan: dict[str, dict[str, str]] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def pools(self) -> list[Row]:
+        """The texts of every domain, some held out."""
+        return self._once("pools", lambda: self._step(self._pool_jobs()))
+
+    def tokens(self) -> np.ndarray:
+        """Tokens of each domain that may be trained on: the catalogue's, less what is held out."""
+        shares = [
+            row.stats["train_bytes"] / (row.stats["train_bytes"] + row.stats["held_bytes"])
+            for row in self.pools()
+        ]
+        return np.array([d.tokens * share for d, share in zip(self.domains, shares, strict=True)])
+
+    def streams(self) -> list[Row]:
+        """Token streams of every domain, for training and held out."""
+        return self._once("streams", lambda: self._step(self._stream_jobs(self.tokenizer())))
+
+    def _once(self, name: str, make) -> Any:
+        if name not in self.made:
+            self.made[name] = make()
+        return self.made[name]
+
+    def _step(self, jobs: list[Job]) -> list[Row]:
+        if not jobs:
+            return []
+        ledger = Ledger(self.study.out_folder)
+        planned = self.plan.setdefault(jobs[0].step, {})
+        planned.update({job.shard: job.address for job in jobs})
+        ledger.retire(
+            row
+            for row in ledger.rows(jobs[0].step)
+            if row.shard in planned and planned[row.shard] != row.address
+        )
+        shards = {step: sorted(names) for step, names in self.plan.items()}
+        save_plan(self.study.out_folder, {"state": "incomplete", "shards": shards})
+        outcome = run_jobs(jobs, self.settings, self.progress)
+        self.done += outcome.done
+        self.skipped += outcome.skipped
+        return [outcome.rows[job.key] for job in jobs]
+
+    def _job(self, step, shard, run, config, inputs, arguments, code, libraries=()) -> Job:
+        version = code_version(code, libraries)
+        return Job(
+            root=self.study.out_folder,
+            step=step,
+            shard=shard,
+            address=address(step, config, inputs, version),
+            run=run,
+            arguments=arguments,
+            inputs=tuple(inputs),
+            code=version,
+        )
+
+    def _proxy_job(self, step, shard, run, config, inputs, arguments) -> Job:
+        return self._job(step, shard, run, config, inputs, arguments, PROXY_CODE, PROXY_LIBRARIES)
+
+    def _pool_jobs(self) -> list[Job]:
+        study = self.study
+        corpus = corpus_checksums(study)
+        jobs = []
+        for domain in self.domains:
+            share = study.evaluation.holdout_share
+            settings = {
+                "member": membership(study.domains, domain.name),
+                "hold_out": min(study.evaluation.holdout_bytes, int(domain.n_bytes * share)),
+                "seed": study.seed,
+            }
+            arguments = {**settings, "runs": study.run_folders}
+            jobs.append(
+                self._job("pool", domain.name, write_pool, settings, corpus, arguments, POOL_CODE)
+            )
+        return jobs
+
+    def tokenizer(self) -> tuple[str, str]:
+        """Path and identity of the tokenizer, trained first if the study gives none."""
+        path, vocab = self.study.tokenizer_path, self.study.proxy.vocab
+        if path == "bytes":
+            return path, path
+        if path:
+            if not storage.exists(path):
+                raise UserError(f"field 'proxy.tokenizer': {path}: no such file")
+            return path, storage.checksum(path)
+        pools = self.pools()
+        arguments = {"pools": [self.path(row, "pool") for row in pools], "vocab": vocab}
+        inputs = [row.checksum("pool") for row in pools]
+        job = self._proxy_job("tokenizer", "bpe", train_tokenizer, vocab, inputs, arguments)
+        row = self._once("tokenizer", lambda: self._step([job])[0])
+        return self.path(row, "tokenizer"), row.checksum("tokenizer")
+
+    def _stream_jobs(self, tokenizer: tuple[str, str]) -> list[Job]:
+        path, identity = tokenizer
+        return [
+            self._proxy_job(
+                "tokenise", row.shard, tokenise, None, [row.checksum("pool"), identity],
+                {"pool": self.path(row, "pool"), "tokenizer": path},
+            )
+            for row in self.pools()
+        ]  # fmt: skip
+
+    def _train_jobs(
+        self, step: str, mixes: list, budget: int, model: str | None = None
+    ) -> list[Job]:
+        proxy, streams = self.study.proxy, self.streams()
+        config = {
+            "tokens": budget,
+            "batch": proxy.batch,
+            "context": proxy.context,
+            "lr": proxy.lr,
+            "warmup": proxy.warmup,
+            "checkpoints": proxy.checkpoints,
+        }
+        names = [domain.name for domain in self.domains]
+        rows = dict(zip(names, streams, strict=True))
+        unique = self._unique_tokens(budget)
+        jobs = []
+        for shares, seed in mixes:
+            mix = {name: float(p) for name, p in zip(names, shares, strict=True) if p > 0}
+            settings: dict[str, Any] = {
+                "mix": mix,
+                "model": model or proxy.model,
+                "config": {**config, "seed": int(seed)},
+                "subsample": {name: unique[name] for name in mix} if unique else None,
+                "keep_checkpoints": proxy.keep_checkpoints,
+            }
+            # only what it is trained on: a domain added elsewhere leaves the run as it is
+            sums = [rows[name].checksum("train") for name in mix]
+            paths = {"train": {name: self.path(rows[name], "train") for name in mix}}
+            job = self._proxy_job(step, "", train_proxy, settings, sums, {**settings, **paths})
+            # named by what it is, so that a swarm that grows keeps its runs
+            jobs.append(replace(job, shard=job.address[:16]))
+        return jobs
+
+    def _unique_tokens(self, budget: int) -> dict[str, int] | None:
+        """Tokens a proxy may see of each domain, so that it repeats what the target repeats."""
+        if not self.study.proxy.match_repetition:
+            return None
+        return {
+            domain.name: max(
+                self.study.proxy.context,
+                min(int(row.stats["train_tokens"]), round(budget * count / self.study.tokens)),
+            )
+            for domain, row, count in zip(self.domains, self.streams(), self.tokens(), strict=True)
+        }
+
+    def _score(self, step: str, trained: list[Row]) -> list[list[Row]]:
+        """Scores of each run: on all held-out texts, and on every suite."""
+        tokenizer, identity = self.tokenizer()
+        context = self.study.proxy.context
+        jobs: list[Job] = []
+        held = {
+            domain.name: stream for domain, stream in zip(self.domains, self.streams(), strict=True)
+        }
+        texts = {name: self.path(stream, "held") for name, stream in held.items()}
+        suites = {
+            name: (suite_path(suite.path, self.study.root or "."), suite.limit)
+            for name, suite in self.study.evaluation.suites.items()
+        }
+        sums = {name: storage.checksum(path) for name, (path, _) in suites.items()}
+        for row in trained:
+            common = {"weights": self.path(row, "weights"), "context": context}
+            inputs = [row.checksum("weights"), *(one.checksum("held") for one in held.values())]
+            job = self._proxy_job(
+                step, row.shard, score_held_out, context, inputs, {**common, "held": texts}
+            )
+            jobs.append(job)
+            for name, (path, limit) in suites.items():
+                inputs = [row.checksum("weights"), identity, sums[name]]
+                settings = {"context": context, "suite": name, "limit": limit}
+                arguments = {**common, **settings, "tokenizer": tokenizer, "path": path}
+                shard = f"{row.shard}.{name}"
+                jobs.append(self._proxy_job(step, shard, score_suite, settings, inputs, arguments))
+        rows = self._step(jobs)
+        each = len(jobs) // max(1, len(trained))
+        return [rows[at : at + each] for at in range(0, len(rows), each)] if rows else []
+
+    def path(self, row: Row, kind: str) -> str:
+        """Path of a file of a committed part."""
+        return storage.join(self.study.out_folder, row.files[kind].path)
+
+    def _json(self, row: Row, kind: str) -> dict[str, Any]:
+        return json.loads(storage.read_text(self.path(row, kind)))
+
+
+def corpus_checksums(study: Study) -> list[str]:
+    """Checksums of all documents and judgements of the study's runs."""
+    found = []
+    for folder in study.run_folders:
+        run = Ledger(folder)
+        found += sorted(
+            row.files[kind].checksum
+            for step, kind in (
+                ("ingest", "documents"),
+                ("judge", "attributes"),
+                ("boilerplate", "boilerplate"),
+            )
+            for row in run.rows(step)
+        )
+    return found
