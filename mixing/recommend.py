@@ -332,11 +332,11 @@ def _beyond(bank: Bank, ask: Ask, best: np.ndarray) -> list[dict[str, Any]]:
     if ask.max_epochs is not None:
         add("no limit on epochs", replace(ask, max_epochs=None))
     if ask.support is not None:
-        add("shares beyond what was sampled", replace(ask, support=None))
+        add("trusting the laws beyond what was sampled", replace(ask, support=None))
     families = list(dict.fromkeys(ask.families))
     if 2 < len(families) <= 40:
         for name in families:
             keep = np.array([one != name for one in ask.families]) * ask.weights
             if keep.sum() > 0 and keep.sum() < 1:
-                add(f"without {name}", replace(ask, weights=keep / keep.sum()))
+                add(f"leaving out {name}", replace(ask, weights=keep / keep.sum()))
     return found

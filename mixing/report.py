@@ -182,7 +182,6 @@ def _domain(answer: dict[str, Any], j: int) -> dict[str, Any]:
         "tokens": share * answer["budget"],
         "epochs": answer["epochs"]["recommended"][j],
         "held": _CAUSES.get(answer["binding"][j], ""),
-        "weight": answer["weights"][j],
         "factor": share / mixes["natural"][j] if mixes["natural"][j] else None,
     }
 

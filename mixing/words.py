@@ -105,11 +105,11 @@ def within(low: float, high: float) -> str:
 def give_verdict(answer: dict[str, Any], confirmation: dict[str, Any] | None) -> Verdict:
     """The verdict on a study: from what was trained, or else from what is predicted."""
     if confirmation:
-        return _confirmed(confirmation)
-    details, clear = [], []
+        return _confirmed(confirmation, short_unit(answer["unit"]))
+    details, clear, unit = [], [], short_unit(answer["unit"])
     for name in BASELINES:
         value, low, high = answer["gain"][name]
-        told = f"{change(value)} BPB (90 % interval {within(low, high)})"
+        told = f"{change(value)} {unit} (90 % interval {within(low, high)})"
         if low > 0:
             clear.append(name)
             details.append(f"Predicted to beat the {_mix(name)} by {told}.")
@@ -123,7 +123,7 @@ def give_verdict(answer: dict[str, Any], confirmation: dict[str, Any] | None) ->
     )
 
 
-def _confirmed(confirmation: dict[str, Any]) -> Verdict:
+def _confirmed(confirmation: dict[str, Any], unit: str) -> Verdict:
     sorted_by = {"win": [], "tie": [], "lose": [], "untested": [], "same mix": []}
     details = []
     seeds = confirmation["seeds"]
@@ -133,7 +133,7 @@ def _confirmed(confirmation: dict[str, Any]) -> Verdict:
         if verdict == "same mix":
             details.append(f"The {_mix(name)} is the recommended one.")
             continue
-        told = f"{change(found['difference'])} BPB"
+        told = f"{change(found['difference'])} {unit}"
         if verdict == "untested":
             details.append(f"Against the {_mix(name)} {told} with one seed: the noise is unknown.")
             continue
@@ -188,8 +188,8 @@ def what_would_change(answer: dict[str, Any], confirmation: dict[str, Any] | Non
     moved = [one for one in answer["beyond"] if one["moved"] and one["moved"] > 0.05]
     for one in sorted(moved, key=lambda one: -one["moved"])[:2]:
         found.append(
-            f"Another question: with {one['change']}, {percent(one['moved'])} of the tokens would "
-            "go elsewhere."
+            f"Another question: {one['change']} would move {percent(one['moved'])} of the tokens "
+            "elsewhere."
         )
     widths = [high - low for low, high in zip(answer["low"], answer["high"], strict=True)]
     widest = max(range(len(names)), key=lambda j: widths[j])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -117,3 +118,50 @@ def test_rows_that_only_one_table_has_are_told(swarm, tmp_path):
     (tmp_path / "few.csv").write_text("".join(lines[:13]))
     joined = join_tables(read_ratios(str(tmp_path / "few.csv")), read_table(str(folder / "M.csv")))
     assert len(joined.index) == 12 and "have no partner" in joined.left_out
+
+
+def test_a_published_swarm_is_solved_and_reported(swarm, tmp_path):
+    folder, truth, _, _ = swarm
+    lines = (folder / "M.csv").read_text().splitlines()
+    few = [",".join(line.split(",")[:3]) for line in lines]  # fewer tasks than domains
+    (tmp_path / "M.csv").write_text("\n".join(few) + "\n")
+    (tmp_path / "T.csv").write_text("domain,tokens\nd0,5e9\nd1,2e9\nd2,1e9\nd3,5e8\n")
+    tables = ("--ratios", folder / "R.csv", "--metrics", tmp_path / "M.csv",
+              "--out-model", tmp_path / "models")  # fmt: skip
+    asked = ("--weights", "d0=3,d1=1", "--tokens", "4B", "--cap", "d1=.25", "--max-epochs", "2",
+             "--available", tmp_path / "T.csv")  # fmt: skip
+    result = call("solve", *tables, *asked)
+    assert result.exit_code == 0, result.output
+    assert "25.0 %" in result.output and "solved in" in result.output
+    out = tmp_path / "report"
+    result = call("report", *tables, *asked, "--out", out)
+    assert result.exit_code == 0, result.output
+    html = (out / "report.html").read_text()
+    assert "--cap d1=0.25" in html and "https://" not in html.replace("https://www.w3", "")
+    ratios = json.loads((out / "mixture.json").read_text())["ratios"]
+    assert sum(ratios.values()) == 1 and ratios["d1"] <= 0.25 + 1e-5
+    best = truth.predict(np.array([list(ratios.values())]))[0, :2] @ (0.75, 0.25)
+    natural = truth.predict(np.array([[5, 2, 1, 0.5]]) / 8.5)[0, :2] @ (0.75, 0.25)
+    assert best < natural
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--weights", "d9=1"), "--weights: 'd9' is unknown"),
+        (("--weights", "d1"), "--weights: expected NAME=NUMBER"),
+        (("--weights", "loss=1"), "'loss' may be any of 'loss/d"),
+        (("--cap", "d1=1.5"), "--cap: a share is at most 1"),
+        (("--tokens", "lots"), "--tokens: expected a number of tokens"),
+        (("--max-epochs", "few"), "--max-epochs: expected a number or none"),
+        (("--floor", "d0=.6,d1=.6"), "constraints: floors sum to 1.2"),
+    ],
+)
+def test_a_mistake_in_a_question_is_told_in_one_line(swarm, tmp_path_factory, options, told):
+    folder = swarm[0]
+    models = folder / "solved"
+    result = call("solve", "--ratios", folder / "R.csv", "--metrics", folder / "M.csv",
+                  "--out-model", models, *options)  # fmt: skip
+    assert isinstance(result.exception, UserError) and "\n" not in str(result.exception)
+    with pytest.raises(UserError, match=told):
+        raise result.exception
