@@ -14,6 +14,7 @@ from catalogs.applied import applied_files, with_applied
 from catalogs.charsets import CHARSETS, charset_rows
 from catalogs.digests import DIGESTS, digest_rows
 from catalogs.errors import UserError
+from catalogs.found_views import FOUND, FOUND_DOCS, define_found
 from catalogs.ledger import Ledger, Row
 
 FILE_NAME = "catalog.duckdb"
@@ -62,8 +63,8 @@ FUNNEL = {
     "rank": (pa.int32(), "order of the stages along the way of a record"),
     "stage": (
         pa.string(),
-        "takedown, read, url, extract, language, filter, dedup, quality, license, consent, "
-        "boilerplate, repeats; quarantine; corpus",
+        "takedown, read, url, extract, language, filter, contamination, pii, dedup, quality, "
+        "license, consent, boilerplate, repeats; quarantine; corpus",
     ),
     "outcome": (pa.string(), "read, rejected, quarantined or kept"),
     "reason": (pa.string(), "reason of rejection or error of quarantine, else null"),
@@ -92,12 +93,15 @@ VIEW_DOCS = {
     "sources": "totals per source",
     "charsets": "how texts were decoded: declared and used encoding, and what decided",
     "digests": "how the digests of WARC records fitted",
+    **FOUND_DOCS,
 }
 STAGES = (
-    *("takedown", "read", "url", "extract", "language", "filter"),
+    *("takedown", "read", "url", "extract", "language", "filter", "contamination", "pii"),
     *("dedup", "quality", "license", "consent", "boilerplate", "repeats"),
 )
-OPTIONAL_STAGES = ("takedown", "quality", "license", "consent", "repeats")
+OPTIONAL_STAGES = (
+    *("takedown", "contamination", "pii", "quality", "license", "consent", "repeats"),
+)
 """Stages that are not part of every run."""
 DEDUP = {
     "dup_cluster": "smallest id of the cluster of near copies, null if the document stands alone",
@@ -219,6 +223,7 @@ def columns(root: str) -> list[Column]:
             if kind in row.files and view not in described:
                 described[view] = _file_docs(ledger.file(row.files[kind]))
     described.get("documents", {}).update({**DEDUP, **QUALITY, **CONSENT, **BOILERPLATE})
+    described.update(FOUND)
     with open_catalog(root) as connection:
         found = []
         for view in VIEW_DOCS:
@@ -359,10 +364,11 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
         f"* EXCLUDE ({later}) FROM documents WHERE NOT kept"
     )
     connection.execute(f"CREATE VIEW quarantine AS SELECT * FROM {_scan(paths['quarantine'])}")
-    corpus = "SELECT *, 0::BIGINT AS cut_bytes FROM documents WHERE kept"
+    corpus = "SELECT *, 0::BIGINT AS cut_bytes, 0::INTEGER AS masked FROM documents WHERE kept"
     if paths["corpus"]:
         corpus = with_applied(f"SELECT * FROM {_scan(paths['corpus'])}", applied, _scan)
     connection.execute(f"CREATE VIEW corpus AS {corpus}")
+    define_found(connection, ledger.root, FATE, LATER)
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, rows: list[Row], how: str) -> None:

@@ -21,7 +21,7 @@ MATCH_END = "ends_with(uri, '/' || $1)"
 NOT_SCORES = {
     *("text", "stage", "reason", "error", "detail", "kept", "dup_cluster", "dup_count"),
     *("dup_kept_id", "dup_kept_row", "dup_kept_run", "dup_jaccard", "dup_reason"),
-    *("cut_spans", "cut_reason", "quality_reason", "consent_reason"),
+    *("cut_spans", "cut_reason", "quality_reason", "consent_reason", "contamination", "pii"),
 }
 
 
@@ -34,6 +34,14 @@ class Story:
     copies: list[dict[str, Any]] = field(default_factory=list)
     origin: tuple[str, ...] = ORIGIN
     tags: tuple[str, ...] = TAGS
+
+    def found(self, column: str) -> list[dict[str, Any]]:
+        """Spans of ``contamination`` or ``pii``, each with the ``words`` that stand there."""
+        text = (self.row.get("text") or "").encode()
+        return [
+            {**span, "words": text[span["start"] : span["end"]].decode(errors="replace")}
+            for span in self.row.get(column) or ()
+        ]
 
     @property
     def scores(self) -> list[str]:
@@ -61,6 +69,8 @@ def _find(root: str, what: str, limit: int, match: str) -> list[Story]:
 
         for row in rows(f"SELECT * FROM documents WHERE {match} OR id = $1 LIMIT {limit}", what):
             story = Story(_document_outcome(row), row)
+            if row["kept"] and (row["contamination"] or row["pii"]):
+                story.outcome += _scrubbed(rows, row)
             if (row["dup_count"] or 1) > 1:
                 story.copies = _copies(rows, row)
             stories.append(story)
@@ -95,6 +105,16 @@ def _document_outcome(row: dict[str, Any]) -> str:
     near = f", Jaccard {row['dup_jaccard']:.2f}" if row["dup_jaccard"] else ""
     run = f" in the earlier run {row['dup_kept_run']}" if row["dup_kept_run"] else ""
     return f"dropped as {row['dup_reason']} of {row['dup_kept_id']}{run}{near}"
+
+
+def _scrubbed(rows, row: dict[str, Any]) -> str:
+    """What WRITE did to the text of a kept row, where something was found in it."""
+    written = rows("SELECT cut_bytes, masked FROM corpus WHERE row_id = $1", row["row_id"])
+    if not written:
+        return ""
+    cut, masked = written[0]["cut_bytes"], written[0]["masked"]
+    gone = f", {cut:,} bytes cut in all" if cut and row["contamination"] else ""
+    return gone + (f", {masked:,} spans of personal data masked" if masked else "")
 
 
 def _copies(rows, row: dict[str, Any]) -> list[dict[str, Any]]:

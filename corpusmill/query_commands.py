@@ -15,6 +15,10 @@ from corpusmill.run_commands import Run
 from corpusmill.terminal import errors, output, show_table, text
 
 SAMPLE = 400
+FOUND_COLUMNS = {
+    "contamination": ("benchmark", "item", "part", "score", "start", "end", "words"),
+    "pii": ("type", "kind", "confidence", "start", "end", "words"),
+}
 
 
 class Format(StrEnum):
@@ -127,6 +131,8 @@ def explain(
 
 
 def _tell(root: str, story: Any) -> None:
+    from catalogs.pages import excerpt
+
     row = story.row
     output.print(story.outcome, style="bold", markup=False, soft_wrap=True)
     show_table(
@@ -141,6 +147,13 @@ def _tell(root: str, story: Any) -> None:
     scores = [[k, row[k]] for k in story.scores if row.get(k) is not None]
     if scores:
         show_table(None, ["score", "value"], scores, "value")
+    for column, names in FOUND_COLUMNS.items():
+        spans = story.found(column)
+        for span in spans:
+            span["words"] = excerpt(" ".join(span["words"].split()), 80)
+        if spans:
+            body = [[span[name] for name in names] for span in spans]
+            show_table(None, names, body, "start end score confidence")
     if story.copies:
         columns = ["kept", "row_id", "id", "source", "uri", "dup_jaccard", "dup_reason"]
         show_table(

@@ -165,6 +165,9 @@ def documents_page() -> str:
     for view, columns in views.items():
         parts += [f"## View `{view}`\n", f"{catalog.VIEW_DOCS[view].capitalize()}.\n"]
         parts += [_rows((name, doc) for name, (_, doc) in columns.items())]
+    for view, columns in catalog.FOUND.items():
+        parts += [f"## View `{view}`\n", f"{catalog.VIEW_DOCS[view].capitalize()}.\n"]
+        parts += [_rows(columns.items())]
     parts += ["## Why readers reject a record (stage `read`)\n", _rows(REJECTS.items(), "reason")]
     parts += ["## Why readers quarantine a record\n", _rows(ERRORS.items(), "error")]
     return "\n".join(parts)

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 _FACE = {
+    "Contamination": "contamination",
     "FEATURES": "feature_list",
     "HtmlPage": "dom",
     "LineCounts": "boilerplate",
@@ -37,6 +38,7 @@ _FACE = {
     "make_preset": "verdict",
     "opt_outs": "consent",
     "override": "verdict",
+    "personal_data": "pii",
     "preset_names": "verdict",
     "preset_sql": "verdict",
     "registered_domain": "hosts",

@@ -35,22 +35,8 @@ from filters.contamination_index import (
 from filters.contamination_index import save as save_index
 from filters.contamination_kernels import BLOCK, FLOOR, find_near, find_parts
 from filters.contamination_words import Words, words_of
-from filters.eval_items import Item
+from filters.eval_items import MATCHES, Item
 
-MATCHES = pa.list_(
-    pa.struct(
-        [
-            ("benchmark", pa.string()),
-            ("item", pa.string()),
-            ("part", pa.string()),
-            ("start", pa.int32()),
-            ("end", pa.int32()),
-            ("score", pa.float32()),
-        ]
-    )
-)
-"""Parts of items in one text: byte offsets into its UTF-8, end exclusive, ascending; the score is
-that of the item, the same for all its parts."""
 ENOUGH = 45.0
 """Information from which on `threshold` holds."""
 SURE = 0.8

@@ -6,6 +6,23 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
+MATCHES = pa.list_(
+    pa.struct(
+        [
+            ("benchmark", pa.string()),
+            ("item", pa.string()),
+            ("part", pa.string()),
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("score", pa.float32()),
+        ]
+    )
+)
+"""Parts of items in one text: byte offsets into its UTF-8, end exclusive, ascending; the score is
+that of the item, the same for all its parts."""
+
 QUESTION = (
     *("premise", "question", "problem", "goal", "text", "sentence", "prompt", "instruction"),
     *("input", "question_stem", "ctx", "query", "sentence1"),

@@ -14,7 +14,9 @@ import pyarrow as pa
 import xxhash
 
 from filters import FEATURES
+from filters.eval_items import MATCHES
 from filters.language import SHARES
+from filters.pii_types import PII
 
 BYTES_PER_TOKEN = 4.2
 
@@ -119,10 +121,16 @@ CLASSIFIED = [
     field("scores", SCORES, "score of each quality model by its name, as in scores['dclm']"),
     field("labels", LABELS, "best label of each model of labels, as in labels['topic']"),
 ]
+FOUND = [
+    field("contamination", MATCHES, "parts of evaluation items: bytes of the text, score; or null"),
+    field("pii", PII, "personal data: bytes of the text, type, confidence; null if not looked for"),
+]
 HEURISTICS = [field(f.name, f.type, f.formula) for f in FEATURES]
 TEXT = [field("text", pa.string(), "the text, Markdown where structure was found")]
 
-DOCUMENTS = pa.schema(IDENTITY + PROVENANCE + PARSED + TAGGED + CLASSIFIED + HEURISTICS + TEXT)
+DOCUMENTS = pa.schema(
+    IDENTITY + PROVENANCE + PARSED + TAGGED + CLASSIFIED + FOUND + HEURISTICS + TEXT
+)
 
 VERDICT = [
     field("stage", pa.string(), "stage that rejected the record: read, extract, url, filter …"),

@@ -19,6 +19,8 @@ from pipeline.jobs import Job
 from pipeline.languages import language_arguments
 from pipeline.quality import deciding, quality_arguments
 from pipeline.recipe import Recipe
+from pipeline.scrub import deciding as scrub_deciding
+from pipeline.scrub import recipe_index, scrub_actions, scrub_arguments
 from pipeline.url_lists import UrlLists, url_lists
 from pipeline.write import plan_parts, write_part
 
@@ -35,6 +37,8 @@ INGEST_CODE = (
     "pipeline.parse",
     "pipeline.plugins",
     "pipeline.tag",
+    "pipeline.scrub",
+    "pipeline.spans",
     "pipeline.compliance",
     "pipeline.notices",
     "pipeline.takedown_rows",
@@ -50,11 +54,19 @@ INGEST_CODE = (
 INGEST_LIBRARIES = (
     *("resiliparse", "trafilatura", "lxml", "pypdfium2", "rapidocr", "onnxruntime"),
     *("fasttext-community", "fonttools", "idna", "numpy", "publicsuffixlist", "pyarrow"),
+    *("phonenumbers", "python-stdnum"),
 )
 BOILERPLATE_CODE = ("filters.boilerplate", "pipeline.boilerplate")
 NOT_DECIDING = ("path", "plugins", "remote")
 PACE = ".pace"
-WRITE_CODE = ("pipeline.write", "pipeline.documents", "pipeline.shards", "filters")
+WRITE_CODE = (
+    "pipeline.write",
+    "pipeline.scrub",
+    "pipeline.spans",
+    "pipeline.documents",
+    "pipeline.shards",
+    "filters",
+)
 
 
 def ingest_jobs(recipe: Recipe) -> list[Job]:
@@ -66,15 +78,16 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
         When a path of the recipe matches no file.
     """
     code = code_version(INGEST_CODE, INGEST_LIBRARIES)
-    lists = url_lists(recipe)
-    shared = {name: _arguments(recipe, name, lists) for name in recipe.sources}
+    lists, index = url_lists(recipe), recipe_index(recipe)
+    scrub = scrub_arguments(recipe, index)
+    shared = {name: {**_arguments(recipe, name, lists), "scrub": scrub} for name in recipe.sources}
     taken = Takedown.load(recipe.run_folder)
     jobs = []
     for item in recipe.inputs():
         source = item.source
         arguments = {**shared[source], "path": item.path, "container": item.container}
         config = {key: arguments[key] for key in sorted(arguments) if key not in NOT_DECIDING}
-        config["url"] = lists.digest
+        config["url"], config["scrub"] = lists.digest, scrub_deciding(scrub)
         config["language"] = {**arguments["language"], "model": None}  # its checksum counts
         config["quality"] = deciding(arguments["quality"])
         config["plugins"] = [storage.checksum(plugin) for plugin in arguments["plugins"]]
@@ -143,6 +156,7 @@ def write_jobs(
     code = code_version(WRITE_CODE, ("pyarrow",))
     settings = recipe.write
     how = {"compression": settings.compression, "level": settings.level, "words": recipe.words}
+    how["scrub"] = scrub_actions(recipe)
     jobs = []
     for source in sorted(recipe.sources):
         rows = [row for row in ingested if row.source == source]

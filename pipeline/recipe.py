@@ -28,9 +28,11 @@ from filters import load_preset
 from filters.url import BLOCKED_EXTENSIONS, BLOCKED_WORDS
 from ocr import RouterThresholds, engine_names, require_engine
 from pipeline.consent_config import Consent, LicenseFilter
+from pipeline.contamination_config import ContaminationConfig
 from pipeline.dedup_config import DedupConfig
 from pipeline.extract import ENGINES, check_options
 from pipeline.inputs import Input, Inputs, find_files
+from pipeline.pii_config import PiiConfig
 from pipeline.plugins import load_plugin
 from pipeline.quality_config import Quality
 from pipeline.readers import READERS
@@ -289,6 +291,8 @@ class Recipe(Strict):
     quality: Quality = Quality()
     license: LicenseFilter | None = Field(None, description="which licences are kept; null: all")
     consent: Consent | None = Field(None, description="which opt-outs reject; null: none, tag only")
+    contamination: ContaminationConfig = ContaminationConfig()
+    pii: PiiConfig = PiiConfig()
     dedup: DedupConfig = DedupConfig()
     boilerplate: Boilerplate = Boilerplate()
     repeats: Repeats = Repeats()

@@ -29,6 +29,7 @@ from pipeline.quality_jobs import grade
 from pipeline.recipe import Recipe
 from pipeline.repeats_jobs import find_repeats
 from pipeline.schedule import Settings, run_jobs
+from pipeline.scrub import recipe_index
 from pipeline.url_lists import url_lists
 
 SHARD_FOLDERS = (
@@ -72,6 +73,7 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
             yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
         )
         url_lists(recipe).write(root)
+        recipe_index(recipe).write(root)
         runner = Runner(root, settings, progress)
         ingested = runner.step(jobs)
         judged = {row.shard: row for row in dedup(recipe, ingested, runner.step)}

@@ -21,6 +21,7 @@ from pipeline.compliance import completed
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, REJECTED, text_id, to_table
 from pipeline.languages import LanguageTagger, language_reasons
 from pipeline.quality import quality_columns
+from pipeline.scrub import Scrub
 from pipeline.shards import conform
 
 ROWS = pa.schema([f for f in DOCUMENTS if f.name not in {feature.name for feature in FEATURES}])
@@ -38,6 +39,7 @@ class Tagger:
         self.words = arguments.get("words", "default")
         self.quality = arguments.get("quality", ())
         self.urls = UrlFilter.open(arguments["url"]["lists"])
+        self.scrub = Scrub(arguments.get("scrub"))
         self.presets = [
             Preset(name, tuple(Rule(*rule) for rule in rules))
             for name, rules in arguments["filters"]
@@ -64,6 +66,7 @@ class Tagger:
             "domain": registered_domains(hosts),
             **spoken,
             **quality_columns(texts, self.quality),
+            **self.scrub.columns(texts, spoken["language"]),
             "n_tokens": pa.array(
                 np.ceil(measured.column("n_bytes").to_numpy() / BYTES_PER_TOKEN).astype(np.int64)
             ),
@@ -83,6 +86,10 @@ class Tagger:
         other = pc.is_valid(spoken)
         reasons = pc.if_else(other, spoken, reasons)
         stages = pc.if_else(other, pa.scalar("language"), stages)
+        scrubbed = self.scrub.reasons(table)
+        stage = pc.list_element(pc.split_pattern(scrubbed, ":", max_splits=1), 0)
+        why = pc.list_element(pc.split_pattern(scrubbed, ":", max_splits=1), 1)
+        stages, reasons = pc.coalesce(stages, stage), pc.coalesce(reasons, why)
         kept = pc.is_null(reasons)
         rejected = table.append_column("stage", stages).append_column("reason", reasons)
         return table.filter(kept), conform(rejected.filter(pc.invert(kept)), REJECTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 
@@ -18,6 +19,7 @@ from pipeline.compliance import COMPLIANCE
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, field
 from pipeline.jobs import Job, at_work
 from pipeline.quality_jobs import QUALITY
+from pipeline.scrub import edited
 from pipeline.shards import SortedShard, compression_options
 
 CORPUS_COLUMNS = [
@@ -31,8 +33,9 @@ CORPUS = pa.schema(
     + [
         field("dup_count", pa.int64(), "copies and near copies read, this one included"),
         *QUALITY[:2],
-        field("cut_bytes", pa.int64(), "bytes of boilerplate and repeats cut from the text"),
-        field("text", pa.string(), "the text of the document without boilerplate and repeats"),
+        field("cut_bytes", pa.int64(), "bytes of boilerplate, repeats, evaluation items cut"),
+        field("masked", pa.int32(), "spans of personal data replaced by placeholders"),
+        field("text", pa.string(), "the text of the document without what was cut"),
     ]
 )
 
@@ -95,7 +98,7 @@ def write_part(job: Job) -> Row:
                     table = table.set_column(place, CORPUS.field(name), batches["consent"][name])
                 table = table.filter(keep)
                 spans = batches["cuts"]["cut_spans"].filter(keep) if "cuts" in batches else None
-                table = _cut(table, arguments["words"], spans)
+                table = _edit(table, arguments["words"], arguments["scrub"], spans)
                 tokens += pc.sum(table["n_tokens"]).as_py() or 0
                 text_bytes += pc.sum(table["n_bytes"]).as_py() or 0
                 shard.append(table)
@@ -122,28 +125,49 @@ def reject_reasons(batches: dict[str, pa.RecordBatch]) -> pa.Array:
     return reasons
 
 
-def _cut(table: pa.Table, words: str, spans: pa.Array | None = None) -> pa.Table:
+def _edit(
+    table: pa.Table, words: str, scrub: dict[str, bool], cuts: pa.Array | None = None
+) -> pa.Table:
     """The rows without their spans; the text that is left is counted as INGEST counted it."""
-    before = table["n_bytes"].combine_chunks()
-    lists = pc.list_value_length(spans) if spans is not None else pa.nulls(len(table), pa.int32())
-    changed = pc.greater(pc.fill_null(lists, 0), 0)
+    spans = [
+        cuts,
+        table["contamination"].combine_chunks() if scrub["cut"] else None,
+        table["pii"].combine_chunks() if scrub["mask"] else None,
+    ]
+    some = [pc.greater(pc.fill_null(pc.list_value_length(s), 0), 0) for s in spans if s is not None]
+    changed = functools.reduce(pc.or_, some) if some else pa.repeat(False, len(table))
+    cut, masked = np.zeros(len(table), np.int64), np.zeros(len(table), np.int32)
     if pc.any(changed).as_py():
-        texts = cut_spans(table["text"].filter(changed), spans.filter(changed))
-        languages = table["language"].filter(changed).combine_chunks()
-        counts = features(texts, words=words, languages=languages)
-        n_bytes, n_words = counts["n_bytes"], counts["n_words"]
-        tokens = np.ceil(n_bytes.to_numpy() / BYTES_PER_TOKEN).astype(np.int64)
-        new = {"text": texts, "n_bytes": n_bytes, "n_words": n_words, "n_tokens": pa.array(tokens)}
-        for name, values in new.items():
-            place, old = table.column_names.index(name), table[name].combine_chunks()
-            values = pc.replace_with_mask(old, changed, values.cast(old.type))
-            table = table.set_column(place, CORPUS.field(name), values)
-    gone = pc.subtract(before, table["n_bytes"].combine_chunks())
-    return table.append_column("cut_bytes", gone.cast(pa.int64()))
+        before = table["text"].filter(changed).combine_chunks()
+        own = [s.filter(changed) if s is not None else None for s in spans]
+        places = np.flatnonzero(changed.to_numpy(zero_copy_only=False))
+        if any(scrub.values()):
+            texts, cut[places], masked[places] = edited(before, *own)
+        else:
+            texts = cut_spans(before, own[0])
+            sizes = pc.subtract(pc.binary_length(before), pc.binary_length(texts))
+            cut[places] = sizes.to_numpy()
+        table = _recounted(table, changed, texts, words)
+    return table.append_column("cut_bytes", pa.array(cut)).append_column("masked", pa.array(masked))
+
+
+def _recounted(table: pa.Table, changed: pa.Array, texts: pa.Array, words: str) -> pa.Table:
+    """The table with other texts in some rows, and their counts."""
+    languages = table["language"].filter(changed).combine_chunks()
+    counts = features(texts, words=words, languages=languages)
+    n_bytes, n_words = counts["n_bytes"], counts["n_words"]
+    tokens = np.ceil(n_bytes.to_numpy() / BYTES_PER_TOKEN).astype(np.int64)
+    new = {"text": texts, "n_bytes": n_bytes, "n_words": n_words, "n_tokens": pa.array(tokens)}
+    for name, values in new.items():
+        place, old = table.column_names.index(name), table[name].combine_chunks()
+        values = pc.replace_with_mask(old, changed, values.cast(old.type))
+        table = table.set_column(place, CORPUS.field(name), values)
+    return table
 
 
 def _groups(documents: str):
     columns = [name for name in CORPUS.names if name in DOCUMENTS.names]
+    columns += ["contamination", "pii"]
     with storage.open_input(documents) as file:
         reader = pq.ParquetFile(file, pre_buffer=False)
         for group in range(reader.num_row_groups):

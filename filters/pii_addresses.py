@@ -1,0 +1,211 @@
+"""E-mail addresses, IP addresses and telephone numbers.
+
+What looks like one but is nobody's is left alone: reserved and private addresses (RFC 2606, 6761,
+1918, 5737, 3849), version numbers, dates, decimal numbers, identifiers of books and papers.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import phonenumbers
+from publicsuffixlist import PublicSuffixList
+
+from filters.pii_numbers import before
+from filters.pii_types import Find, matches
+
+_EMAIL_BODY = (
+    rb"[A-Za-z0-9](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_+-])?@"
+    rb"((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24})"
+    rb"(?![\w@(\[:/-])(?!\.[A-Za-z0-9])"
+)
+_EMAIL = re.compile(rb"(?<![\w.+@/:%-])" + _EMAIL_BODY)
+_EMAIL_SAID = re.compile(rb"(?<=[A-Za-z]:)" + _EMAIL_BODY)
+_RESERVED = re.compile(
+    r"(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost|local|"
+    r"localdomain|internal|onion|domain\.com|email\.com|yourdomain\.com)$"
+)
+_NOBODY = frozenset(b"git hg svn".split())
+_OCTET = rb"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_V4_BODY = _OCTET + rb"(?:\." + _OCTET + rb"){3}(?![\w-])(?!\.\d)(?!/\d{3})"
+_V4 = re.compile(rb"(?<![\w.,/-])(?<!\d )" + _V4_BODY)
+_V4_URL = re.compile(rb"(?<=://)" + _V4_BODY)
+_V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}(?![\w:])")
+_ADDRESS_WORDS = re.compile(
+    rb"(?<![<\w])(?:ip|ipv4|address|addr|adresse|host|server|client|dns|gateway|ping|from|router|"
+    rb"remote|connect\w*|login|logged)\b",
+    re.I,
+)
+_VERSION_WORDS = re.compile(
+    rb"(?:\bv|\bver|\bversion|\brelease|\bbuild|\bsection|\bchapter|\bfigure|\bclause|\bfirmware|\bdriver|"
+    rb"\boid|objectidentifier|\btable|\bupdate|\bupgrade\w*|>=|<=|==|\xc2\xa7)[\s.:=(\"']*$",
+    re.I,
+)
+SMALL, LOW = 20, 10
+"""An address with but one number from the first on, or that begins with no more than the second,
+may be that of a section, a version or an object identifier."""
+_PHONE_WORDS = re.compile(
+    rb"(?<![<\w])(?:phone|tel|telephone|t[e\xc3\xa9]+l[e\xc3\xa9]*(?:phone|fono)?|telefon\w*|fax|mobile|mob|cell|call|"
+    rb"whatsapp|sms|handy|m[o\xc3\xb3]+vil|celular|portable|contact|hotline|rufnummer|tlf|puh|gsm|"
+    rb"ring|dial)\b",
+    re.I,
+)
+_NOT_PHONE = re.compile(
+    rb"(?:isbn|issn|doi|arxiv|pmid|ean|upc|asin|oclc|lccn|patent|rfc|port|id|no|number|serial|order|invoice|"
+    rb"version|bug|issue|sha\d*|md5|page|pp|vol|figure|table|row|\$|\xe2\x82\xac|\xc2\xa3)[\s.:#-]*(?:1[03][\s.:]*)?$",
+    re.I,
+)
+_PHONE = re.compile(
+    rb"(?<![\w.,/$+=-])(?<!\w-)(?:\+|\(\+?)?\d[\d ().\-/]{5,22}\d(?![\w%])(?![-./,][\w])"
+)
+_PLAIN_US = re.compile(r"(?:\+?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}")
+_DATE = re.compile(
+    r"(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:[0-2]?\d|3[01])|"
+    r"(?:[0-2]?\d|3[01])[-./ ](?:[0-2]?\d|3[01])[-./ ](?:19|20)\d\d|"
+    r"(?:1[5-9]|20)\d\d ?[-/ ] ?(?:1[5-9]|20)\d\d)(?!\d)"
+)
+REGIONS = {
+    "en": ("US", "GB"),
+    "de": ("DE", "AT", "CH"),
+    "fr": ("FR", "BE", "CH"),
+    "es": ("ES", "MX"),
+    "it": ("IT",),
+    "nl": ("NL", "BE"),
+    "pt": ("BR", "PT"),
+    "pl": ("PL",),
+    "sv": ("SE",),
+    "da": ("DK",),
+    "no": ("NO",),
+    "fi": ("FI",),
+    "cs": ("CZ",),
+    "ja": ("JP",),
+    "ko": ("KR",),
+    "zh": ("CN", "TW"),
+    "ru": ("RU",),
+    "tr": ("TR",),
+    "el": ("GR",),
+    "hu": ("HU",),
+    "ro": ("RO",),
+}
+"""Countries whose national numbers are looked for in texts of a language."""
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList(accept_unknown=False)
+
+
+def find_emails(data: bytes, at: int) -> Iterator[Find]:
+    """The e-mail address around the ``@`` at this byte."""
+    low = max(0, at - 72)
+    for shape in (_EMAIL, _EMAIL_SAID):
+        for match in matches(shape, data, low, at + 256):
+            if match.start() < at < match.end() and _is_somebody(match):
+                yield Find(*match.span(), "email", "email", 0.95)
+                return
+
+
+def _is_somebody(match: re.Match) -> bool:
+    domain = match.group(1).decode().lower()
+    name = match.group()[: match.start(1) - match.start() - 1]
+    return (
+        name.lower() not in _NOBODY
+        and b".." not in name
+        and not _RESERVED.search(domain)
+        and _suffixes().publicsuffix(domain) not in (None, domain)
+    )
+
+
+def find_v4(data: bytes, start: int, end: int) -> Iterator[Find]:
+    """IPv4 addresses that overlap the bytes from start to end."""
+    for shape in (_V4, _V4_URL):
+        for match in matches(shape, data, start - 8, end + 8):
+            text = match.group().decode()
+            try:
+                address = ipaddress.IPv4Address(text)
+            except ValueError:  # zeros in front
+                continue
+            if not address.is_global or address.is_multicast:
+                continue
+            line = before(data, match.start())
+            if _VERSION_WORDS.search(line) or _opens_heading(data, match):
+                continue
+            large = sum(byte >= SMALL for byte in address.packed)
+            said = shape is _V4_URL or _ADDRESS_WORDS.search(line)
+            if said or (large > 1 and address.packed[0] > LOW):
+                yield Find(*match.span(), "ip", "ipv4", 0.95 if said else 0.8)
+
+
+def _opens_heading(data: bytes, match: re.Match) -> bool:
+    """Whether a line begins with it, as with the number of a section."""
+    opens = match.start() == 0 or data[match.start() - 1 : match.start()] == b"\n"
+    after = data[match.end() : match.end() + 2]
+    return opens and after[:1] == b" " and max(map(int, match.group().split(b"."))) < 100
+
+
+def find_v6(data: bytes, start: int, end: int) -> Iterator[Find]:
+    """IPv6 addresses in a run of hexadecimal digits and colons."""
+    for match in matches(_V6, data, start, end + 1):
+        text = match.group().decode()
+        groups = [group for group in text.split(":") if group]
+        if len(groups) < 3 or not any(char.isdigit() for char in text):
+            continue
+        try:
+            address = ipaddress.IPv6Address(text)
+        except ValueError:
+            continue
+        if address.is_global and not address.is_multicast:
+            yield Find(*match.span(), "ip", "ipv6", 0.95)
+
+
+_DATES = re.compile(
+    rb"(?:1[0-9]|20)\d\d[-/. ]+(?:(?:1[0-9]|20)\d\d|\d\d?[-/. ]\d\d?(?: \d\d?)?)|"
+    rb"\d\d?[-/.]\d\d?[-/.](?:19|20)?\d\d(?: \d\d?)?|\d+\.\d+(?:[ /+-]+\d*\.?\d+)*"
+)
+
+
+def is_date(data: bytes, start: int, end: int) -> bool:
+    """Whether a stretch of digits is a date, two years, or decimal numbers."""
+    return _DATES.fullmatch(data, start, end) is not None
+
+
+def find_phones(data: bytes, start: int, end: int, regions: Sequence[str]) -> Iterator[Find]:
+    """Telephone numbers that overlap the bytes from start to end."""
+    for match in matches(_PHONE, data, start - 4, end + 4):
+        text = match.group().decode()
+        digits = sum(char.isdigit() for char in text)
+        if not 7 <= digits <= 15 or match.end() <= start:
+            continue
+        line = before(data, match.start())
+        said = bool(_PHONE_WORDS.search(line))
+        world = text.startswith(("+", "(+"))
+        if not said and (_NOT_PHONE.search(line) or _DATE.match(text)):
+            continue
+        plain = _PLAIN_US.fullmatch(text) is not None
+        if world:
+            sure = 0.95 if said else 0.9
+        elif said and not _DATE.fullmatch(text):
+            sure = 0.9
+        elif plain:
+            sure = 0.7
+        else:
+            continue
+        if text.count("(") != text.count(")"):
+            continue
+        for region in (None,) if world else (("US",) if plain and not said else regions):
+            if _is_phone(text, region):
+                yield Find(*match.span(), "phone", "phone", sure)
+                break
+
+
+def _is_phone(text: str, region: str | None) -> bool:
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return False
+    if number.country_code == 1 and str(number.national_number)[3:8] == "55501":
+        return False  # kept free for fiction
+    return phonenumbers.is_valid_number(number)
