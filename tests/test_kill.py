@@ -13,9 +13,11 @@ import psutil
 import pytest
 
 from catalogs.audit import audit
+from catalogs.catalog import open_catalog
 from catalogs.ledger import Ledger
 from tests.inputs import files_of, small_sources, write_recipe
 
+REPEATS = {"lines": {"documents": 3}, "substring": {"min_bytes": 60}, "min_bytes": 1}
 ENVIRONMENT = {**os.environ, "RAY_DEDUP_LOGS": "0"}
 
 
@@ -55,9 +57,12 @@ def kill_all(process):
 def undisturbed(tmp_path_factory):
     """The run that nothing disturbs, with 2 workers."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    recipe = write_recipe(folder, small_sources(folder))
+    recipe = write_recipe(folder, small_sources(folder), repeats=REPEATS)
     code, output = finish(recipe)
     assert code == 0, output
+    with open_catalog(str(folder / "run")) as catalog:
+        (cut,) = catalog.execute("SELECT count(*) FROM corpus WHERE cut_bytes > 0").fetchone()
+    assert cut > 50, "repeats are part of what is disturbed"
     return folder
 
 
@@ -99,13 +104,17 @@ def disturb(process, folder, kind, after):
 
 SEED = random.Random(20261122)
 # a worker is only there while a task runs: the tasks of the first step last long enough to be hit
-RANGES = {"driver": ((0, 4), (4, 14)), "worker": ((0, 2), (2, 4)), "raylet": ((0, 4), (4, 14))}
+RANGES = {
+    "driver": ((0, 4), (4, 14), (30, 48)),
+    "worker": ((0, 2), (2, 4)),
+    "raylet": ((0, 4), (4, 14)),
+}
 MOMENTS = [(kind, SEED.randrange(*span)) for kind, spans in RANGES.items() for span in spans]
 
 
 @pytest.mark.parametrize(("kind", "after"), MOMENTS)
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path, undisturbed, kind, after):
-    recipe = write_recipe(tmp_path, small_sources(tmp_path))
+    recipe = write_recipe(tmp_path, small_sources(tmp_path), repeats=REPEATS)
     for name in os.listdir(tmp_path):
         if name != "recipe.yaml":  # the same inputs, down to their times
             times = os.stat(undisturbed / name)
@@ -127,14 +136,14 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, undisturbed, kind, afte
 
 
 def test_one_worker_makes_the_bytes_that_two_make(tmp_path, undisturbed):
-    recipe = write_recipe(tmp_path, small_sources(tmp_path))
+    recipe = write_recipe(tmp_path, small_sources(tmp_path), repeats=REPEATS)
     code, output = finish(recipe, workers=1)
     assert code == 0, output
     assert files_of(tmp_path / "run" / "corpus") == files_of(undisturbed / "run" / "corpus")
 
 
 def test_two_drivers_do_not_work_in_one_folder(tmp_path):
-    recipe = write_recipe(tmp_path, small_sources(tmp_path))
+    recipe = write_recipe(tmp_path, small_sources(tmp_path), repeats=REPEATS)
     first = start(recipe)
     deadline = time.monotonic() + 60
     while not (tmp_path / "run" / "plan.json").exists() and time.monotonic() < deadline:
