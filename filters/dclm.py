@@ -63,6 +63,7 @@ _COUNTED = (
     "followers"
 )
 find_newline = finder(b"\n")
+find_cart = finder((b"it", b"It", b"iT", b"IT"))
 _SEED = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
 _HALF = np.uint64(32)
@@ -188,6 +189,7 @@ def sum_row(data, start, end, stop, classes, words, stops, keys, again, mask, ou
     chunks = out[0] - before
     low = strip_left(data, start, end, classes)
     high = strip_right(data, low, end, classes)
+    chars = np.int64(0)
     if low < high:
         key, chars = hash_part(data, low, high)
         repeat(keys, again, mask, key, chars, out, _TRIMMED, _TRIMMED + 4)
@@ -199,7 +201,9 @@ def sum_row(data, start, end, stop, classes, words, stops, keys, again, mask, ou
     if upper or digits or chunks < 2:
         length = end - start
         if 2 * upper <= length:  # characters are no more than bytes
-            _, length = hash_part(data, start, end)
+            length = chars
+            if high - low < end - start:
+                _, length = hash_part(data, start, end)
         if 2 * upper > length:
             reason = UPPERCASE
         elif digits == length:
@@ -304,6 +308,8 @@ def cut_phrases(data, start, end, stop, classes, words, out, spans, size):
         last -= 1
     if not has_more:
         last = end
+    if begin == start and not has_more and find_cart(data, begin, end) == end:
+        return size
     i = begin
     left = False  # something stays
     while i < last:

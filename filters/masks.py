@@ -66,8 +66,11 @@ def scanner(*sets: bytes | tuple[bytes, ...]) -> Callable:
     return scan
 
 
-def finder(members: bytes) -> Callable:
-    """A function for kernels, ``(data, i, end)``: place of the first byte in the set, or end."""
+def finder(members: bytes | tuple[bytes, ...]) -> Callable:
+    """A function for kernels, ``(data, i, end)``: place of the first byte of a set, or end.
+
+    Sets are those of `scanner`.
+    """
     scan = scanner(members)
 
     @inner

@@ -10,7 +10,7 @@ from filters.arrow import Texts
 from filters.lines import find_lines
 from filters.words import WordRules, find_words, join_words, word_rules
 
-BLOCK_BYTES = 1 << 21
+BLOCK_BYTES = 1 << 20
 """Texts are worked on in blocks of about so many bytes, which keeps working space in the cache
 and bounded; a longer text is a block of its own."""
 _MATCHES = 512
