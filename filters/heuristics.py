@@ -72,27 +72,32 @@ def features(
     unspaced = np.array([code in UNSPACED for code in spoken or ()], np.bool_)
     if not len(unspaced) or words == "spacy":
         unspaced = np.zeros(len(column), np.bool_)
-    blocks = []
+    blocks, cuts = [], []
     for start, stop in row_blocks(column, BLOCK_BYTES):
         block = column.slice(start, stop)
         if block.offsets[-1] > _MAX_BYTES:
             raise ValueError(f"the text of row {start} is 2 GiB or longer: split it first")
         rows = slice(start, stop)
-        blocks.append(_block_features(block, words, spans, schema, numbers[rows], unspaced[rows]))
+        sums, cut = _block_sums(block, words, spans, numbers[rows], unspaced[rows])
+        blocks.append(sums)
+        cuts.append(cut)
     if not blocks:
         return pa.RecordBatch.from_arrays([pa.array([], t) for t in schema.types], schema=schema)
-    columns = [pa.concat_arrays(parts) for parts in zip(*blocks, strict=True)]
+    sums = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    columns = [_column(feature, feature.compute(sums)) for feature in FEATURES]
+    if spans:
+        columns.append(pa.concat_arrays(cuts))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _block_features(
+def _block_sums(
     texts: Texts,
     rule: str,
     spans: str | None,
-    schema: pa.Schema,
     languages: np.ndarray,
     unspaced: np.ndarray,
-) -> list[pa.Array]:
+) -> tuple[dict[str, np.ndarray], pa.Array | None]:
+    """What the features are computed from, one number a text each, and the column of spans."""
     lines = segment_lines(texts)
     judged = c4.judge(texts, lines)
     own_stops = stop_word_table()[0]
@@ -116,12 +121,9 @@ def _block_features(
     sums.update(zip(dclm.COLUMNS, trimmed.sums.T, strict=True))
     sums["row_chars"] = sums["chars"] - sums["newlines"]
     sums["symbols"] = sums["hashes"] + sums["ellipses"] + sums["spaced_ellipses"]
-    columns = [_column(feature, feature.compute(sums)) for feature in FEATURES]
     if spans == "refinedweb":
-        columns.append(c4.span_array(texts, trimmed.counts, trimmed.spans, dclm.REASONS))
-    elif spans:
-        columns.append(c4.line_spans(texts, lines, judged, spans))
-    return columns
+        return sums, c4.span_array(texts, trimmed.counts, trimmed.spans, dclm.REASONS)
+    return sums, c4.line_spans(texts, lines, judged, spans) if spans else None
 
 
 def _column(feature: Feature, values: np.ndarray) -> pa.Array:
