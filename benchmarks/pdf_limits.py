@@ -14,9 +14,9 @@ _PER_FILE = 2000  # pages of a concatenated PDF: as many as are read of one by d
 def engine_alone(paths: list[Path], engine: str, most: int) -> None:
     """CPU seconds of the OCR path against the bare engine on the same page images, in one process.
 
-    The engine alone is RapidOCR's own pipeline with the same models and settings: it finds and
-    reads the lines of an image and leaves the rest (rendering, blank test, way up, skew, layout,
-    Markdown) to others.
+    The engine alone is a page rendered as here and RapidOCR's own pipeline with the same models and
+    settings: it finds and reads lines, and leaves the rest (routing, blank test, way up, skew,
+    layout, Markdown) to others.
     """
     import cv2
 
@@ -28,41 +28,37 @@ def engine_alone(paths: list[Path], engine: str, most: int) -> None:
     bare = get_engine(engine)._ocr
     options = PdfOptions(engine=engine, max_pages=1)
     ours = alone = 0.0
-    done = 0
-    for path in paths:
+    done = -1  # the first page pays for loading and is read twice
+    for path in [*paths[:1], *paths]:
         data = path.read_bytes()
-        if done >= most or read_pdf(data, PdfOptions(engine="none", max_pages=1)).status not in (
-            "ok",
-            "partial",
-        ):
-            continue
         begin = time.process_time()
         result = read_pdf(data, options)
-        middle = time.process_time()
-        if result.pages[0].route != "ocr":
+        own_seconds = time.process_time() - begin
+        if not result.pages or result.pages[0].route != "ocr":
             continue
+        begin = time.process_time()
         with open_pdf(data) as doc:
             pixels, _ = render_page(doc, 0, options.dpi, options.longest_side, options.max_pixels)
         image = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-        start = time.process_time()
         bare(image, use_det=True, use_cls=False, use_rec=True)
-        engine_seconds, own_seconds = time.process_time() - start, middle - begin
-        if not done:  # the first page pays for loading
-            ours = alone = -1e-9
-        else:
-            ours, alone = ours + own_seconds, alone + engine_seconds
-        print(
-            f"{path.name:32s} {engine_seconds:7.2f} s alone {own_seconds:7.2f} s ours"
-            f" {own_seconds / engine_seconds:6.2f} turned {result.pages[0].turn}",
-            flush=True,
-        )
+        engine_seconds = time.process_time() - begin
         done += 1
-    print(f"{max(done - 1, 0)} pages, the first left out: ours / engine alone = {ours / alone:.3f}")
+        if done:
+            ours, alone = ours + own_seconds, alone + engine_seconds
+            print(
+                f"{path.name:32s} {engine_seconds:7.2f} s alone {own_seconds:7.2f} s ours"
+                f" {own_seconds / engine_seconds:6.2f} turned {result.pages[0].turn}",
+                flush=True,
+            )
+        if done >= most:
+            break
+    if alone:
+        print(f"{done} pages: ours / engine alone = {ours / alone:.3f}")
 
 
 def memory(paths: list[Path], pages: int) -> None:
-    """Resident memory while `pages` text-layer pages are read in one process: first of PDFs put
-    together from the folder's own, up to 2,000 pages each, then of the small ones one by one."""
+    """Resident memory while `pages` text-layer pages are read in one process: first of the folder's
+    small PDFs one by one, then of files put together from them, 2,000 pages each."""
     from ocr import PdfOptions, read_pdf
 
     options = PdfOptions(engine="none")
@@ -75,8 +71,8 @@ def memory(paths: list[Path], pages: int) -> None:
                 sources.append(data)
     print(f"{len(sources)} files with a text layer; start {_resident():.0f} MB")
     for kind, files in (
-        ("concatenated", _concatenated(sources)),
         ("small files", itertools.cycle(sources)),
+        ("concatenated", _concatenated(sources)),
     ):
         begin, done, shown, chars = time.process_time(), 0, 0, 0
         for data in files:

@@ -37,7 +37,7 @@ def ocr(
     html: Annotated[
         str | None, typer.Option(help="Write a page that shows each page beside its text.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="CPU seconds for one PDF.")] = 600.0,
+    seconds: Annotated[float, typer.Option(min=1, help="CPU seconds for one PDF.")] = 600.0,
 ) -> None:
     """Print PDFs as Markdown: the text layer where it is good, OCR where it is not.
 
@@ -69,7 +69,7 @@ def ocr(
         "ocr": wanted.model_dump(),
     }
     many = len(paths) > 1 or any(_is_archive(path) for path in paths)
-    failed = 0
+    failed = done = 0
     with ExitStack() as stack:
         page = None
         if html is not None:
@@ -86,6 +86,7 @@ def ocr(
         for path in paths:
             for line, payload in _lines(path, parser):
                 failed += bool(line.get("reason"))
+                done += 1
                 if page:
                     page.add(line, payload)
                 if sink:
@@ -94,6 +95,8 @@ def ocr(
         for output in (page, sink):
             if output:
                 output.commit()
+    if failed and html and not jsonl:
+        errors.print(f"{failed} of {done} PDFs could not be read: {html} says why")
     if failed and not jsonl:
         raise typer.Exit(1)
 
