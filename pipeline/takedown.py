@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.catalog import save_catalog
-from catalogs.ledger import Ledger, Row
+from catalogs.ledger import File, Ledger, Row
 from catalogs.takedown import STAGE, Takedown
 from pipeline.consent import VERDICTS
 from pipeline.documents import DOCUMENTS, QUARANTINE, REJECTED, to_table
@@ -29,8 +29,13 @@ from pipeline.shards import SortedShard, compression_options, conform, write_tab
 from pipeline.takedown_rows import BLANK, blank
 from pipeline.write import CORPUS, read_verdicts, reject_reasons
 
-ATTRIBUTES = {"judge": "attributes", "boilerplate": "boilerplate", "repeats": "cuts"}
-ATTRIBUTES |= {"consent": "consent"}
+ATTRIBUTES = {
+    "judge": "attributes",
+    "quality": "attributes",
+    "boilerplate": "boilerplate",
+    "repeats": "cuts",
+    "consent": "consent",
+}
 _SCHEMAS = {
     "documents": DOCUMENTS,
     "rejected": REJECTED,
@@ -117,6 +122,7 @@ def take_down(
     for row in rows:
         if row.step == "ingest":
             work.ingest(row, hits.get(row.shard))
+    work.inputs()
     save_catalog(root)
     return report
 
@@ -178,20 +184,11 @@ class _Work:
         rejected: Counter[str] = Counter()
         read = 0
         for shard in sorted(shards):
-            own = {r.step: r for r in rows if r.shard == shard and r.step in ATTRIBUTES}
-            paths = {
-                "attributes": own["judge"].files["attributes"],
-                "consent": own["consent"].files["consent"] if "consent" in own else None,
-                "cuts": None,
-            }
-            for step in ("boilerplate", "repeats"):  # the later holds what the earlier found
-                if step in own:
-                    paths["cuts"] = own[step].files[ATTRIBUTES[step]]
             # one by one: after a kill some of them are done and others not
             batches = {
                 kind: _left(read_verdicts(kind, self.ledger.file(file)), gone)
-                for kind, file in paths.items()
-                if file is not None
+                for kind, file in _behind(rows, shard).items()
+                if kind != "documents"
             }
             rejected.update(reject_reasons(batches).drop_null().to_pylist())
             read += len(batches["attributes"])
@@ -223,6 +220,14 @@ class _Work:
         def make(changed: dict[str, str]) -> Row:
             table = pq.read_table(changed[kind])
             prefix = f"{row.step}:"
+            if row.step == "quality":  # what DEDUP keeps is what it reads
+                reasons = table["quality_reason"].drop_null().to_pylist()
+                rejected = Counter(f"quality:{reason}" for reason in reasons)
+                kept = pc.sum(table["kept"]).as_py() or 0
+                read = kept + rejected.total()
+                return dataclasses.replace(
+                    row, read=read, kept=kept, rejected=dict(sorted(rejected.items()))
+                )
             if row.step == "judge":
                 reasons = table.filter(pc.invert(table["kept"]))["reason"].to_pylist()
                 reasons = [f"dedup:{reason}" for reason in reasons]
@@ -238,6 +243,20 @@ class _Work:
             )
 
         self._write(row, {kind: lambda path: _without(path, set(hits.documents))}, make)
+
+    def inputs(self) -> None:
+        """Let the rows of WRITE name the files that they are made from as they are now."""
+        rows = self.ledger.rows()
+        for row in rows:
+            if row.step == "write":
+                shards = dict.fromkeys(key.partition("//")[0] for key in row.inputs)
+                inputs = [
+                    f"{shard}//{kind}:{file.checksum}"
+                    for shard in shards
+                    for kind, file in _behind(rows, shard).items()
+                ]
+                if inputs != row.inputs:
+                    self.ledger.replace(dataclasses.replace(row, inputs=inputs), {}, ())
 
     def ingest(self, row: Row, hits: Hits | None) -> None:
         """Move rows to ``rejected/`` without their text; in any case, stamp the address."""
@@ -326,6 +345,24 @@ class _Work:
         """Another name for the file, by the list: the old one stands until its row is replaced."""
         stem = re.sub(r"~[0-9a-f]{8}$", "", path.removesuffix(".parquet"))
         return f"{stem}~{self.takedown.digest[:8]}.parquet"
+
+
+def _behind(rows: list[Row], shard: str) -> dict[str, File]:
+    """The files that WRITE makes its rows of one shard from, in the order of its inputs."""
+    own = {row.step: row for row in rows if row.shard == shard}
+    steps = {
+        "documents": ("ingest",),
+        "attributes": ("quality", "judge"),
+        "cuts": ("repeats", "boilerplate"),  # the later holds what the earlier found
+        "consent": ("consent",),
+    }
+    found = {}
+    for kind, names in steps.items():
+        for step in names:
+            if step in own:
+                found[kind] = own[step].files[ATTRIBUTES.get(step, "documents")]
+                break
+    return found
 
 
 def _groups(path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:

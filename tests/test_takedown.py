@@ -117,6 +117,10 @@ def test_the_command_lists_and_rewrites(folder):
     after = ask(folder, "SELECT count(*), sum(n_tokens) FROM corpus")[0]
     assert after[0] == before[0] - 1 and after[1] < before[1]
     assert audit(str(folder / "run")).problems == []
+    rows = Ledger(str(folder / "run")).rows()
+    sums = {file.checksum for row in rows for file in row.files.values()}
+    behind = {one.rpartition(":")[2] for row in rows if row.step == "write" for one in row.inputs}
+    assert behind and behind <= sums  # lineage holds
     funnel = ask(folder, "SELECT reason, records FROM funnel WHERE stage = 'takedown'")
     assert funnel == [("url", 1)]
     (story,) = find(str(folder / "run"), "https://example.org/90")

@@ -31,7 +31,7 @@ SELECTED = pa.schema(
     ]
 )
 # kinds of files that stand behind a corpus shard, whatever step wrote them
-_BEHIND = ("documents", "attributes", "boilerplate", "cuts")
+_BEHIND = ("documents", "attributes", "boilerplate", "cuts", "consent")
 
 
 def rows_behind(rows: list[Row]) -> Iterator[tuple[Row, list[tuple[str, str]]]]:
@@ -42,7 +42,8 @@ def rows_behind(rows: list[Row]) -> Iterator[tuple[Row, list[tuple[str, str]]]]:
             places.setdefault(row.files[kind].checksum, []).append((row.step, row.shard))
     for row in rows:
         if row.step == "write":
-            yield row, [place for one in row.inputs for place in places.get(one, ())]
+            sums = [one.rpartition(":")[2] for one in row.inputs]  # shard//kind:checksum
+            yield row, [place for one in sums for place in places.get(one, ())]
 
 
 def check_predicates(mixture: Mixture, run: str) -> None:
