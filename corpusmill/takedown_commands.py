@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from catalogs import storage
-from catalogs.errors import UserError
+from catalogs.errors import DamageError, UserError
 from corpusmill.terminal import errors, output, progress, show_table
 
 Run = Annotated[str, typer.Argument(help="The run folder.", metavar="RUN")]
@@ -26,7 +27,9 @@ def takedown(
     hosts: Annotated[str | None, File] = None,
     exports: Annotated[
         list[str] | None,
-        typer.Option(help="Exported files or folders to clean as well; may be given again."),
+        typer.Option(
+            help="Exports elsewhere: folders of corpusmill export, Parquet or JSONL files."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is affected.")] = False,
 ) -> None:
@@ -35,28 +38,40 @@ def takedown(
     By URL (scheme and fragment do not matter), by id of a text or of a row, or by host ('*.name'
     for all hosts below a name). The text goes from corpus/, documents/, rejected/ and every
     attribute file; the ledger still sums up, with the rows rejected at the stage 'takedown'. The
-    run keeps the list, so that running its recipe again does not bring them back.
+    run keeps the list, so that running its recipe again does not bring them back. Exports beside
+    the run that hold such rows are made again, as their manifests say.
 
     Example: corpusmill takedown runs/demo --urls wanted-out.txt
     """
     from catalogs.audit import load_plan
     from catalogs.takedown import Takedown
+    from mixing.export.manifest import is_export
+    from mixing.export.renew import exports_of, holds
     from pipeline.exports import clean_exports, find_exports
     from pipeline.progress import Progress
     from pipeline.run import lock
-    from pipeline.takedown import take_down
+    from pipeline.takedown import take_down, taken_rows
 
     load_plan(root)
     asked = Takedown.of(_lines(urls, "urls"), _lines(hosts, "hosts"), _lines(ids, "ids"))
     if not asked and not Takedown.load(root):
         raise UserError("nothing to take down: give --urls, --ids or --hosts with a file")
     with lock(root):
-        found = find_exports(exports or [])
+        own = [place for place in exports or [] if is_export(place)]
+        found = find_exports(place for place in exports or [] if place not in own)
+        folders = exports_of(root, own)
         whole = Takedown.load(root) | asked
         report = take_down(root, asked, apply=False)
         exported = clean_exports(found, whole, apply=False)
         body = [[a.step, a.shard, a.path, a.rows] for a in report.files]
         body += [["export", "", path, rows] for path, rows in exported.items()]
+        gone = taken_rows(root) | report.row_ids
+        held = {folder: holds(folder, gone) for folder in folders} if gone else {}
+        body += [
+            ["export", shard, os.path.relpath(folder), rows]
+            for folder, shards in held.items()
+            for shard, rows in shards.items()
+        ]
         if body:
             show_table("Affected", ["step", "shard", "file", "rows"], body, "rows")
         if report.copies:
@@ -71,11 +86,28 @@ def takedown(
         with Progress(progress).step("takedown", shards, 0) as advance:
             take_down(root, asked, each=advance)
         clean_exports(found, whole)
+    for folder in (folder for folder, shards in held.items() if shards):
+        _renew(folder)
     output.print(
         f"{report.rows:,} rows taken down, {len(body):,} files written anew", soft_wrap=True
     )
     if report.rows:
-        errors.print("what is made from the corpus elsewhere (token files, mixes) is to be redone")
+        errors.print("proxy models and reports that were made from these texts are to be redone")
+
+
+def _renew(folder: str) -> None:
+    """Make an export again; it must not stand with what was taken down."""
+    from mixing.export.renew import renew
+    from pipeline.progress import Progress
+    from pipeline.schedule import Settings
+
+    try:
+        renew(folder, Settings(), Progress(progress))
+    except UserError as error:
+        raise DamageError(
+            f"{os.path.relpath(folder)}: the run is clean, but this export still holds texts that "
+            f"were taken down: it cannot be made again ({error}); delete it"
+        ) from None
 
 
 def _lines(path: str | None, name: str) -> list[str]:

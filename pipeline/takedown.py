@@ -79,6 +79,7 @@ class Report:
     files: list[Affected]
     rows: int
     copies: int
+    row_ids: set[str] = field(default_factory=set)
 
 
 def take_down(
@@ -169,7 +170,17 @@ def _report(ledger: Ledger, rows: list[Row], hits: dict[str, Hits]) -> Report:
                         one["id"] in texts and one["row_id"] not in documents
                         for one in group.to_pylist()
                     )
-    return Report(files, sum(len(f) for h in hits.values() for f in h.found.values()), copies)
+    names = [name for found in hits.values() for own in found.found.values() for name in own]
+    return Report(files, len(names), copies, set(names))
+
+
+def taken_rows(root: str) -> set[str]:
+    """The row ids of all rows that were taken down."""
+    ledger, found = Ledger(root), set()
+    for row in ledger.rows("ingest"):
+        for table in _groups(ledger.file(row.files["rejected"]), ["row_id", "stage"]):
+            found.update(table.filter(pc.equal(table["stage"], STAGE))["row_id"].to_pylist())
+    return found
 
 
 class _Work:

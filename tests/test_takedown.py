@@ -19,6 +19,9 @@ from catalogs.catalog import open_catalog
 from catalogs.explain import find
 from catalogs.ledger import Ledger
 from catalogs.takedown import Takedown, plain_url
+from mixing.export.audit import audit_export
+from mixing.export.flow import Options, run_export
+from mixing.export.mixture import load_mixture
 from pipeline.recipe import load_recipe
 from pipeline.run import run
 from pipeline.schedule import Settings, start_ray
@@ -223,6 +226,30 @@ def test_exports_are_cleaned(folder):
     assert len(gzip.decompress((out / "b.jsonl.gz").read_bytes()).splitlines()) == 3
     assert pq.read_table(out / "c.parquet").num_rows == 3
     assert "a.jsonl" in done.stdout and "c.parquet" in done.stdout
+
+
+def test_exports_of_the_run_are_made_again(folder):
+    mixture = {
+        "name": "small",
+        "run": "run",
+        "domains": {"web": "source = 'web'", "texts": "source = 'texts'"},
+        "shares": {"web": 0.5, "texts": 0.5},
+    }
+    (folder / "mixture.yaml").write_text(json.dumps(mixture))
+    options = Options(tokens=40_000, format="npy", tokenizer="bytes", context=128)
+    out = folder / "small-npy"
+    loaded = load_mixture(str(folder / "mixture.yaml"))
+    run_export(loaded, options, str(out), SETTINGS)
+    trace = pq.read_table(out / "trace")
+    (row_id,) = [trace["row_id"][0].as_py()]
+    (folder / "ids.txt").write_text(row_id)
+    looked = command("--ids", "ids.txt", "--dry-run", folder=folder)
+    assert "small-npy" in looked.stdout
+    done = command("--ids", "ids.txt", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert row_id not in pq.read_table(out / "trace")["row_id"].to_pylist()
+    assert audit_export(str(out)).problems == []
+    assert run_export(loaded, options, str(out), SETTINGS).done == 0  # the same export
 
 
 @pytest.mark.parametrize(

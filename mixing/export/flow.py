@@ -408,6 +408,7 @@ class _Export:
             "dtype": self._dtype,
             "seed": options.seed,
             "max_epochs": self.cap,
+            "shard_tokens": options.shard_tokens,
             "tokenizer": self._tokenizer_entry(),
             "runs": [
                 run if storage.is_remote(run) else os.path.relpath(run, self.out)
