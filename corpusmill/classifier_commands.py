@@ -102,7 +102,7 @@ def train(
     _check_name(name)
     if label_column and target_column:
         raise UserError("--label-column or --target-column: labels and numbers are two tasks")
-    columns = Columns(text_column, label_column or target_column, whole_files, first_chars)
+    columns = Columns(text_column, label_column or target_column, whole_files, first_chars, limit)
     found, origin = _examples(
         positive, negative, examples, columns, run, limit, bool(target_column)
     )
@@ -371,7 +371,7 @@ def select(
     from pipeline.examples import Columns
 
     _check_name(name)
-    columns = Columns(text_column, None, whole_files, first_chars)
+    columns = Columns(text_column, None, whole_files, first_chars, negatives)
     found, origin = _examples(positive, negative or [root], None, columns, root, negatives)
     trained = train_fasttext(found, FastTextSettings(seed=seed), 0.2, _say)
     folder = save_model(trained, name, models, _about(found, origin, columns))

@@ -10,8 +10,12 @@ import pyarrow as pa
 
 from catalogs import storage
 from catalogs.errors import UserError
+from pipeline.address import code_version
 from pipeline.classifier_model import FastText, check_hash, load_scorer, model_file
 from pipeline.documents import LABELS, SCORES
+
+EMBEDDING_CODE = ("pipeline.embeddings", "pipeline.encoders")
+EMBEDDING_LIBRARIES = ("onnxruntime", "tokenizers", "sentence-transformers")
 
 
 def quality_arguments(recipe: Any, source: str) -> list[dict[str, Any]]:
@@ -45,6 +49,8 @@ def quality_arguments(recipe: Any, source: str) -> list[dict[str, Any]]:
                 if label not in labels or scorer.positive is not None:
                     raise UserError(f"{field}.drop': the model gives no label '{label}'")
         options = {"positive": model.positive, "first_chars": model.first_chars}
+        if not isinstance(scorer, FastText):
+            options["code"] = code_version(EMBEDDING_CODE, EMBEDDING_LIBRARIES)
         found.append({"name": name, "path": path, "checksum": checksum, **options})
     return found
 

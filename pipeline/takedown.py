@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalogs import storage
+from catalogs.applied import KIND, STEP
 from catalogs.catalog import save_catalog
 from catalogs.ledger import File, Ledger, Row
 from catalogs.takedown import STAGE, Takedown
@@ -118,7 +119,7 @@ def take_down(
         if row.step == "write":
             work.corpus(row, rows, hits)
     for row in rows:
-        if row.step in ATTRIBUTES and row.shard in hits:
+        if kind_of(row.step) and row.shard in hits:
             work.attributes(row, hits[row.shard])
     for row in rows:
         if row.step == "ingest":
@@ -126,6 +127,11 @@ def take_down(
     work.inputs()
     save_catalog(root)
     return report
+
+
+def kind_of(step: str) -> str | None:
+    """The kind of a step's file whose rows are those of a documents shard; None: it has none."""
+    return KIND if step.startswith(STEP) else ATTRIBUTES.get(step)
 
 
 def _find(ledger: Ledger, row: Row, takedown: Takedown) -> Hits | None:
@@ -155,8 +161,8 @@ def _report(ledger: Ledger, rows: list[Row], hits: dict[str, Hits]) -> Report:
             count = sum(_count(ledger.file(row.files["corpus"]), gone) if gone else [0])
             if count:
                 files.append(Affected("write", row.shard, row.files["corpus"].path, count))
-        elif row.step in ATTRIBUTES and own and own.documents:
-            path = row.files[ATTRIBUTES[row.step]].path
+        elif (kind := kind_of(row.step)) and own and own.documents:
+            path = row.files[kind].path
             files.append(Affected(row.step, row.shard, path, len(own.documents)))
         elif row.step == "ingest":
             for kind, found in (own.found if own else {}).items():
@@ -224,24 +230,23 @@ class _Work:
         self._write(row, {"corpus": tables}, make)
 
     def attributes(self, row: Row, hits: Hits) -> None:
-        kind = ATTRIBUTES[row.step]
+        kind = kind_of(row.step)
         if not hits.documents:
             return
 
         def make(changed: dict[str, str]) -> Row:
             table = pq.read_table(changed[kind])
             prefix = f"{row.step}:"
-            if row.step == "quality":  # what DEDUP keeps is what it reads
-                reasons = table["quality_reason"].drop_null().to_pylist()
-                rejected = Counter(f"quality:{reason}" for reason in reasons)
-                kept = pc.sum(table["kept"]).as_py() or 0
-                read = kept + rejected.total()
-                return dataclasses.replace(
-                    row, read=read, kept=kept, rejected=dict(sorted(rejected.items()))
-                )
             if row.step == "judge":
                 reasons = table.filter(pc.invert(table["kept"]))["reason"].to_pylist()
                 reasons = [f"dedup:{reason}" for reason in reasons]
+            elif row.step == "quality":  # it passes on what DEDUP rejected
+                reasons = [
+                    f"quality:{own}" for own in table["quality_reason"].drop_null().to_pylist()
+                ]
+                table = table.filter(pc.is_null(table["reason"]))
+            elif kind == KIND:
+                reasons = []
             elif row.step == "consent":
                 reasons = table["consent_reason"].drop_null().to_pylist()
             else:

@@ -274,6 +274,30 @@ def test_a_model_applied_to_a_run_is_a_column_like_any_other(milled, tmp_path):
     assert isinstance(result.exception, UserError)
 
 
+def test_what_is_taken_down_leaves_verdicts_and_applied_scores(milled, tmp_path):
+    folder, path = milled
+    root = str(tmp_path / "run")
+    run(load_recipe(str(path), out=root), Settings(workers=1))
+    task = model(folder, "task", {"positive": LAW, "negative": GOOD}, seed=2)
+    invoke("classifier", "apply", root, "--model", task["path"], "--workers", "1")
+    query = "SELECT row_id FROM documents WHERE {} ORDER BY row_id LIMIT 3"
+    gone = [row for (row,) in ask(root, query.format("kept"))]
+    gone += [row for (row,) in ask(root, query.format("quality_reason IS NOT NULL"))]
+    (tmp_path / "ids.txt").write_text("\n".join(gone))
+    result = invoke("takedown", root, "--ids", tmp_path / "ids.txt")
+    assert result.exit_code == 0, result.output
+    assert audit(root).problems == []
+    for kind in ("quality", "applied"):
+        tables = [
+            pq.read_table(file) for file in (tmp_path / "run/attributes" / kind).rglob("*.parquet")
+        ]
+        left = {row for table in tables for row in table["row_id"].to_pylist()}
+        assert len(left) == 314 - len(gone)
+        assert not left & set(gone)
+    run(load_recipe(str(path), out=root), Settings(workers=1))
+    assert audit(root).problems == []
+
+
 def test_task_targeted_selection_from_a_few_examples(milled, tmp_path):
     folder, _ = milled
     examples = tmp_path / "wanted.txt"
