@@ -66,7 +66,10 @@ class FileTokenizer:
     """A tokenizer in the ``tokenizer.json`` format of the `tokenizers` library."""
 
     def __init__(self, inner: tokenizers.Tokenizer, eos: str, fingerprint: str):
-        self._inner = inner
+        self.inner = inner
+        # what the file was last used for must not cut documents
+        inner.no_truncation()
+        inner.no_padding()
         # a document that quotes '<|endoftext|>' must not end there
         inner.encode_special_tokens = True
         self.vocab_size = max(inner.get_vocab(with_added_tokens=True).values()) + 1
@@ -74,11 +77,11 @@ class FileTokenizer:
         self.fingerprint = fingerprint
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        encoded = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
+        encoded = self.inner.encode_batch_fast(list(texts), add_special_tokens=False)
         return [one.ids for one in encoded]
 
     def decode(self, ids: Sequence[int]) -> str:
-        return self._inner.decode(list(ids), skip_special_tokens=True)
+        return self.inner.decode(list(ids), skip_special_tokens=True)
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int, path: str) -> FileTokenizer:

@@ -34,7 +34,7 @@ from pipeline.schedule import Settings
 from proxies.sampling import quotas
 from proxies.tokenizer import load_tokenizer
 
-CODE = ("mixing.export", "proxies.tokenizer", "catalogs.catalog")
+CODE = ("mixing.export", "proxies.pieces", "proxies.tokenizer", "catalogs.catalog")
 LIBRARIES = ("duckdb", "numpy", "pyarrow", "tokenizers", "zstandard")
 CONTEXT = 2048
 SHARD_TOKENS = 1 << 25
@@ -218,7 +218,7 @@ class _Export:
             "documents": unit.row.kept,
             "held": self.held,
             "seed": self.options.seed,
-            "tokenizer": self.options.tokenizer,
+            "tokenizer": self.tokenizer and (self.options.tokenizer, self._identity),
         }
         config = [[mixture[key] for key in keys], self.held, self.options.seed, self._identity]
         inputs = [unit.row.checksum("corpus"), *unit.row.inputs]
@@ -291,7 +291,7 @@ class _Export:
         arguments = {
             "index": self._path(row, "index"),
             "corpus": unit.corpus,
-            "tokenizer": self.options.tokenizer,
+            "tokenizer": (self.options.tokenizer, self._identity),
             "limits": limits,
             "keep": self.form.tokenised,
         }

@@ -17,7 +17,7 @@ from catalogs.errors import DamageError, UserError
 from catalogs.ledger import Ledger, Row
 from mixing.export.mixture import Mixture
 from mixing.export.sample import DRAW, MILLI, row_hashes, uniforms
-from mixing.export.tokenise import count_sample
+from mixing.export.tokenise import count_sample, tokenizer_of
 from pipeline.jobs import Job, at_work
 
 SELECTED = pa.schema(
@@ -107,7 +107,8 @@ def select_rows(job: Job) -> Row:
         pq.write_table(index, work.path("index", f"work/select/{job.shard}.parquet"))
         stats = {}
         if arguments["tokenizer"]:
-            stats = count_sample(index, arguments["corpus"], arguments["tokenizer"])
+            tokenizer = tokenizer_of(*arguments["tokenizer"])
+            stats = count_sample(index, arguments["corpus"], tokenizer)
         reasons = {reason: count for reason, count in rejected.items() if count}
         return work.commit(read=len(table), kept=len(index), rejected=reasons, stats=stats)
 

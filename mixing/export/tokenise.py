@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,10 +13,17 @@ import pyarrow.parquet as pq
 from catalogs import storage
 from catalogs.ledger import Row
 from pipeline.jobs import Job, at_work
+from proxies.pieces import piece_encoder
 from proxies.tokenizer import ByteTokenizer, Tokenizer, load_tokenizer
 
 SAMPLE_BYTES = 1 << 16  # of each domain of a shard
 BATCH_BYTES = 1 << 20  # of text given to the tokenizer at once
+
+
+@functools.lru_cache(maxsize=1)
+def tokenizer_of(path: str, fingerprint: str) -> Tokenizer:
+    """The tokenizer, read once in a process."""
+    return load_tokenizer(path)
 
 
 def token_type(vocab_size: int) -> np.dtype:
@@ -33,6 +41,10 @@ def encode(
     tokens, lengths
         (ids,) of `dtype` and (texts,) of int64, ends included.
     """
+    encoder = piece_encoder(tokenizer)
+    if encoder is not None:
+        tokens, lengths = encoder.encode(texts)
+        return tokens.astype(dtype, copy=False), lengths
     if isinstance(tokenizer, ByteTokenizer):
         encoded = [np.frombuffer(text.encode(), np.uint8) for text in texts]
     else:
@@ -73,7 +85,7 @@ def texts_of(corpus: str, rows: np.ndarray) -> Iterator[list[str]]:
                 at += count
 
 
-def count_sample(index: pa.Table, corpus: str, path: str) -> dict[str, float]:
+def count_sample(index: pa.Table, corpus: str, tokenizer: Tokenizer) -> dict[str, float]:
     """Tokens of a few documents of each domain beside the catalogue's estimate.
 
     Returns
@@ -81,7 +93,6 @@ def count_sample(index: pa.Table, corpus: str, path: str) -> dict[str, float]:
     dict
         ``sampled:N`` and ``estimated:N``, tokens of the documents drawn first in domain `N`.
     """
-    tokenizer = load_tokenizer(path)
     dtype = token_type(tokenizer.vocab_size)
     domains, u, estimates = (index[name].to_numpy() for name in ("domain", "u", "estimate"))
     stats: dict[str, float] = {}
@@ -103,7 +114,7 @@ def tokenise_rows(job: Job) -> Row:
     to reach; documents beyond are left out of the index. Ids are written where they are exported.
     """
     arguments = job.arguments
-    tokenizer = load_tokenizer(arguments["tokenizer"])
+    tokenizer = tokenizer_of(*arguments["tokenizer"])
     dtype = token_type(tokenizer.vocab_size)
     index = pq.read_table(arguments["index"])
     limits = np.array(arguments["limits"], float)
