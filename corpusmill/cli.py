@@ -14,6 +14,7 @@ import typer
 from catalogs.errors import DamageError, UserError
 from corpusmill import (
     classifier_commands,
+    contamination_commands,
     dedup_commands,
     export_commands,
     feature_commands,
@@ -42,6 +43,7 @@ export_commands.register(app)
 query_commands.register(app)
 takedown_commands.register(app)
 tune_commands.register(app)
+contamination_commands.register(app)
 parse_commands.register(app)
 ocr_commands.register(app)
 feature_commands.register(app)
