@@ -44,6 +44,7 @@ _VERSION_WORDS = re.compile(
     rb"\boid|objectidentifier|\btable|\bupdate|\bupgrade\w*|>=|<=|==|\xc2\xa7)[\s.:=(\"']*$",
     re.I,
 )
+_VERSIONS = re.compile(rb"\b(?:versions?|releases?|upgrade[ds]?|build|update[ds]?)\b", re.I)
 SMALL, LOW = 20, 10
 """An address with but one number from the first on, or that begins with no more than the second,
 may be that of a section, a version or an object identifier."""
@@ -59,7 +60,7 @@ _NOT_PHONE = re.compile(
     re.I,
 )
 _PHONE = re.compile(
-    rb"(?<![\w.,/$+=-])(?<!\w-)(?:\+|\(\+?)?\d[\d ().\-/]{5,22}\d(?![\w%])(?![-./,][\w])"
+    rb"(?<![\w.,/$+=-])(?<!\w-)(?:\+|\((?=\+?\d{1,5}\))\+?)?\d[\d ().\-/]{5,22}\d(?![\w%])(?![-./,][\w])"
 )
 _PLAIN_US = re.compile(r"(?:\+?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}")
 _DATE = re.compile(
@@ -135,7 +136,8 @@ def find_v4(data: bytes, start: int, end: int) -> Iterator[Find]:
                 continue
             large = sum(byte >= SMALL for byte in address.packed)
             said = shape is _V4_URL or _ADDRESS_WORDS.search(line)
-            if said or (large > 1 and address.packed[0] > LOW):
+            plain = large > 1 and address.packed[0] > LOW and not _VERSIONS.search(line)
+            if said or plain:
                 yield Find(*match.span(), "ip", "ipv4", 0.95 if said else 0.8)
 
 
