@@ -60,9 +60,10 @@ def export(
 
     Example: corpusmill export runs/demo-mix --tokens 2M --format npy --context 512
     """
-    from mixing.export.flow import Options, run_export
+    from mixing.export.flow import run_export
     from mixing.export.formats import FORMATS
     from mixing.export.mixture import load_mixture
+    from mixing.export.options import Options
     from pipeline.progress import Progress
     from pipeline.schedule import Settings
 

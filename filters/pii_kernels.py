@@ -12,7 +12,7 @@ import numpy as np
 
 from filters.arrow import readonly
 from filters.jit import inner, kernel
-from filters.words import end_of_letters
+from filters.swar import HIGH, letters, load_end, trailing_zeros
 
 NUMBER, TOKEN, AT, COLONS, BLOCK = 1, 2, 4, 8, 16
 """What a place is: a stretch of digits with separators, a long run of letters and digits, an ``@``,
@@ -101,6 +101,17 @@ def find_places(data, offsets, kinds, places):
                 n = put(places, n, k, i - origin, i + 11 - origin, BLOCK)
             i += 1
     return n
+
+
+@inner
+def end_of_letters(data, i, stop):
+    """Where the run of ASCII letters from i on ends."""
+    while i < stop:
+        others = letters(load_end(data, i, stop)) ^ HIGH
+        if others:
+            return min(i + (trailing_zeros(others) >> 3), stop)
+        i += 8
+    return stop
 
 
 @inner

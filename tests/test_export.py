@@ -30,10 +30,11 @@ from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
 from corpusmill.cli import app
 from mixing.export.audit import audit_export
-from mixing.export.flow import Options, run_export
+from mixing.export.flow import run_export
 from mixing.export.formats import FORMATS
 from mixing.export.gather import _cut
 from mixing.export.mixture import load_mixture
+from mixing.export.options import Options
 from mixing.export.sample import buckets, copy_keys, repetitions, row_hashes, uniforms
 from pipeline.recipe import load_recipe
 from pipeline.run import run

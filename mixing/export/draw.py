@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,6 +73,52 @@ def copies_of(drawn: list[Drawn], index: pa.Table) -> np.ndarray:
             extra = pc.is_in(ids, pa.array(one.extra, pa.string())).to_numpy()
             copies[own] = whole_copies(rates) + (draw_ranks(u[own], rates) <= one.bar) + extra
     return copies
+
+
+def reaches(
+    indexes: list[str],
+    ratios: list[float],
+    quotas: list[int],
+    cap: float | None,
+    whole: int,
+) -> Iterator[tuple[float | None, float]]:
+    """How far the draw of each domain is expected to reach, before anything is tokenised.
+
+    Parameters
+    ----------
+    indexes
+        What SELECT wrote.
+    ratios
+        Tokens to one of the catalogue's estimate, by domain.
+    quotas
+        Tokens wanted, by domain.
+    cap
+        Repetitions at most.
+    whole
+        Estimated tokens up to which a domain is taken whole.
+
+    Yields
+    ------
+    reach, tokens
+        The largest `u` to a thousandth of factor, inf for all documents, or None where tokens are
+        lacking beyond what a wrong estimate can explain; and the tokens estimated.
+    """
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT domain, factor, sum(estimate)::BIGINT FROM read_parquet($1) "
+            "GROUP BY ALL ORDER BY ALL",
+            [indexes],
+        ).fetchall()
+    for number, (ratio, quota) in enumerate(zip(ratios, quotas, strict=True)):
+        groups = np.array([row[1:] for row in rows if row[0] == number], float).reshape(-1, 2)
+        factors, tokens = groups[:, 0], groups[:, 1] * ratio
+        if repetitions(factors / MILLI, tokens, quota / 2, cap) is None:
+            yield None, float(tokens[factors > 0].sum())
+            continue
+        rates = repetitions(factors / MILLI, tokens, quota, None)
+        everything = rates is None or tokens.sum() <= whole
+        reach = np.inf if everything else float((rates / np.maximum(factors, 1)).max())
+        yield reach, float(tokens.sum())
 
 
 def draw(job: Job) -> Row:

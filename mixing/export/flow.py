@@ -5,27 +5,32 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.audit import load_plan
 from catalogs.errors import UserError, nearest
-from catalogs.ledger import Ledger, Row
-from mixing.export.draw import Drawn, draw, read_draw
-from mixing.export.formats import FOLDER, FORMATS
+from catalogs.ledger import Row
+from mixing.export.draw import Drawn, draw, reaches, read_draw
+from mixing.export.formats import FOLDER, FORMATS, id_type
 from mixing.export.gather import gather, shard_name
-from mixing.export.manifest import read_manifest, shard_entry, write_manifest
+from mixing.export.manifest import (
+    domain_entries,
+    read_manifest,
+    shard_entry,
+    tokenizer_entry,
+    write_manifest,
+)
 from mixing.export.mixture import Mixture
-from mixing.export.sample import MILLI, repetitions
+from mixing.export.options import Options
 from mixing.export.scatter import scatter
-from mixing.export.select import check_predicates, held_ids, rows_behind, select_rows
-from mixing.export.tokenise import token_type, tokenise_rows
+from mixing.export.select import check_predicates, held_ids, select_rows
+from mixing.export.tokenise import tokenise_rows
+from mixing.export.units import Unit, corpus_units
 from pipeline.address import address, code_version
 from pipeline.jobs import Job
 from pipeline.progress import Progress
@@ -36,43 +41,8 @@ from proxies.tokenizer import load_tokenizer
 
 CODE = ("mixing.export", "proxies.pieces", "proxies.tokenizer", "catalogs.catalog")
 LIBRARIES = ("duckdb", "numpy", "pyarrow", "tokenizers", "zstandard")
-CONTEXT = 2048
-SHARD_TOKENS = 1 << 25
-WHOLE = 1 << 24  # estimated tokens up to which a domain is tokenised whole
 MARGIN = 1.15  # of tokenising beyond where the draw is expected to end
 _FINAL = ("shard", "manifest")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to export, beside the mixture.
-
-    Attributes
-    ----------
-    tokens
-        Training tokens wanted.
-    format
-        A name of `FORMATS`.
-    tokenizer
-        A ``tokenizer.json`` or ``bytes``; None counts texts by the catalogue.
-    context
-        Tokens to a sequence where sequences have one length.
-    shard_tokens
-        Tokens to a shard, about.
-    max_epochs
-        Instead of the mixture's.
-    whole
-        Estimated tokens up to which a domain is tokenised whole.
-    """
-
-    tokens: int
-    format: str
-    tokenizer: str | None = None
-    context: int = CONTEXT
-    seed: int = 0
-    shard_tokens: int = SHARD_TOKENS
-    max_epochs: float | None = None
-    whole: int = WHOLE
 
 
 @dataclass(frozen=True)
@@ -84,17 +54,6 @@ class Result:
     done: int
     skipped: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """A shard of a run's corpus."""
-
-    name: str
-    run: int
-    row: Row
-    rows: list[tuple[str, str]]
-    corpus: str
 
 
 def run_export(
@@ -158,7 +117,7 @@ class _Export:
                 raise UserError(f"{run}: the run is not finished; run its recipe first")
             check_predicates(self.mixture, run)
         self.held = held_ids([self.mixture.path(name) for name in self.mixture.held_out])
-        units = self._units()
+        units = corpus_units(self.runs)
         inputs = [one for unit in units for one in (unit.row.checksum("corpus"), *unit.row.inputs)]
         whole = self._address("manifest", self._config(), inputs)
         found = self._finished(whole)
@@ -178,19 +137,6 @@ class _Export:
 
     # one step after another ------------------------------------------------------------------
 
-    def _units(self) -> list[_Unit]:
-        units = []
-        for number, run in enumerate(self.runs):
-            ledger = Ledger(run)
-            written = list(rows_behind(ledger.rows()))
-            if not written:
-                raise UserError(f"{run}: no corpus/ here; is this a run folder?")
-            for row, rows in written:
-                name = f"{number:02d}-{row.shard.replace('/', '.')}"
-                corpus = ledger.file(row.files["corpus"])
-                units.append(_Unit(name, number, row, rows, corpus))
-        return units
-
     def _finished(self, whole: str) -> dict[str, Any] | None:
         """The manifest, when this very export stands already."""
         ledger, plan = self.runner.ledger, storage.join(self.out, "plan.json")
@@ -207,7 +153,7 @@ class _Export:
         self.runner.skipped = len(rows)
         return read_manifest(self.out)
 
-    def _select(self, unit: _Unit) -> Job:
+    def _select(self, unit: Unit) -> Job:
         mixture = self.mixture.model_dump(mode="json")
         keys = ("domains", "shares", "upsample")
         arguments = {
@@ -224,9 +170,7 @@ class _Export:
         inputs = [unit.row.checksum("corpus"), *unit.row.inputs]
         return self._job("select", unit.name, select_rows, config, inputs, arguments)
 
-    def _draw(
-        self, units: list[_Unit], selected: list[Row]
-    ) -> tuple[list[Drawn], list[Row] | None]:
+    def _draw(self, units: list[Unit], selected: list[Row]) -> tuple[list[Drawn], list[Row] | None]:
         """Draw; what is tokenised for it grows until the draw has enough."""
         indexes = [self._path(row, "index") for row in selected]
         arguments = {
@@ -268,26 +212,19 @@ class _Export:
             / max(sum(row.stats.get(f"estimated:{n}", 0) for row in selected), 1)
             for n in range(len(self.names))
         ]
-        with duckdb.connect() as connection:
-            rows = connection.execute(
-                "SELECT domain, factor, sum(estimate)::BIGINT FROM read_parquet($1) "
-                "GROUP BY ALL ORDER BY ALL",
-                [indexes],
-            ).fetchall()
+        quotas = list(self.quotas.values())
         limits = []
-        for number, (name, ratio) in enumerate(zip(self.names, ratios, strict=True)):
-            groups = np.array([row[1:] for row in rows if row[0] == number], float).reshape(-1, 2)
-            factors, tokens = groups[:, 0], groups[:, 1] * ratio
-            # far beyond what a wrong estimate can explain: told before anything is tokenised
-            if repetitions(factors, tokens, self.quotas[name] / 2, self.cap) is None:
-                self._lacks(name, float(tokens[factors > 0].sum()))
-            rates = repetitions(factors / MILLI, tokens, self.quotas[name], None)
-            whole = rates is None or tokens.sum() <= self.options.whole
-            reach = 0.0 if whole else margin * float((rates / np.maximum(factors, 1)).max())
-            limits.append(np.inf if whole else reach)
+        for name, (reach, tokens) in zip(
+            self.names,
+            reaches(indexes, ratios, quotas, self.cap, self.options.whole),
+            strict=True,
+        ):
+            if reach is None:
+                self._lacks(name, tokens)
+            limits.append(margin * reach)
         return limits
 
-    def _tokenise(self, unit: _Unit, row: Row, limits: list[float]) -> Job:
+    def _tokenise(self, unit: Unit, row: Row, limits: list[float]) -> Job:
         arguments = {
             "index": self._path(row, "index"),
             "corpus": unit.corpus,
@@ -325,7 +262,7 @@ class _Export:
         )
 
     def _scatter(
-        self, units: list[_Unit], selected: list[Row], tokenised: list[Row] | None
+        self, units: list[Unit], selected: list[Row], tokenised: list[Row] | None
     ) -> tuple[list[Row], list[int]]:
         drawn = self.runner.ledger.get("draw", "draw")
         total = sum(one.tokens for one in read_draw(self._path(drawn, "draw")))
@@ -375,29 +312,9 @@ class _Export:
         return self.runner.step(jobs)
 
     def _manifest(self, whole, inputs, drawn, scattered, shards) -> None:
-        options, total = self.options, Counter()
-        for row in scattered:
-            total.update(row.stats)
-        most = {
-            n: max(row.stats.get(f"most:{n}", 0) for row in scattered) for n in range(len(drawn))
-        }
-        domains = {
-            one.name: {
-                "asked": self.mixture.share(one.name),
-                "achieved": None,
-                "tokens_asked": one.quota,
-                "tokens": int(total.get(f"tokens:{n}", 0)),
-                "available_tokens": one.available,
-                "available_counted": one.counted,
-                "available_documents": one.documents,
-                "documents": int(total.get(f"documents:{n}", 0)),
-                "copies": int(total.get(f"copies:{n}", 0)),
-                "most_copies": int(most[n]),
-                "epochs": total.get(f"tokens:{n}", 0) / max(one.available, 1),
-            }
-            for n, one in enumerate(drawn)
-        }
-        held_out = int(sum(row.rejected.get("domain:held_out", 0) for row in self._selected))
+        options = self.options
+        selected = self.runner.ledger.rows("select")
+        vocab_size = self.tokenizer.vocab_size if self.tokenizer else 0
         head = {
             "name": self.mixture.name,
             "format": options.format,
@@ -405,20 +322,20 @@ class _Export:
             "tokens_asked": options.tokens,
             "counted_by": "tokenizer" if self.tokenizer else "catalogue",
             "context": options.context if self.form.windows else None,
-            "dtype": self._dtype,
+            "dtype": id_type(options.format, vocab_size) if self.form.tokenised else None,
             "seed": options.seed,
             "max_epochs": self.cap,
             "shard_tokens": options.shard_tokens,
-            "tokenizer": self._tokenizer_entry(),
+            "tokenizer": self.tokenizer and tokenizer_entry(self.tokenizer, options.tokenizer),
             "runs": [
                 run if storage.is_remote(run) else os.path.relpath(run, self.out)
                 for run in self.runs
             ],
             "mixture": self.mixture.model_dump(mode="json", exclude={"root"}),
-            "held_out_documents": held_out,
+            "held_out_documents": sum(row.rejected.get("domain:held_out", 0) for row in selected),
             "address": whole,
             "code": self.code,
-            "domains": domains,
+            "domains": domain_entries(self.mixture, drawn, scattered),
         }
         entries = [shard_entry(row, row.shard) for row in shards]
         given = options.tokenizer if options.tokenizer != "bytes" else None
@@ -448,28 +365,8 @@ class _Export:
     # small helps -----------------------------------------------------------------------------
 
     @property
-    def _selected(self) -> list[Row]:
-        return self.runner.ledger.rows("select")
-
-    @property
     def _identity(self) -> str | None:
         return self.tokenizer.fingerprint if self.tokenizer else None
-
-    @property
-    def _dtype(self) -> str | None:
-        if not self.form.tokenised:
-            return None
-        return token_type(self.tokenizer.vocab_size).name
-
-    def _tokenizer_entry(self) -> dict[str, Any] | None:
-        if self.tokenizer is None:
-            return None
-        return {
-            "file": os.path.basename(self.options.tokenizer),
-            "fingerprint": self.tokenizer.fingerprint,
-            "vocab_size": self.tokenizer.vocab_size,
-            "eos_id": self.tokenizer.eos_id,
-        }
 
     def _config(self) -> list[Any]:
         mixture = self.mixture.model_dump(mode="json", exclude={"root", "tokenizer", "tokens"})

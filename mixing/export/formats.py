@@ -262,6 +262,13 @@ def finish_megatron(manifest: dict[str, Any]) -> tuple[str, str]:
     return "data_paths.txt", lines.getvalue()
 
 
+def id_type(name: str, vocab_size: int) -> str:
+    """Name of the type of ids in a tokenised format."""
+    if name == "megatron":
+        return "uint16" if vocab_size < MEGATRON_UINT16_IDS else "int32"
+    return "uint16" if vocab_size <= 1 << 16 else "uint32"
+
+
 FORMATS = {
     "parquet": Format(
         False,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from catalogs import storage
 from catalogs.errors import DamageError, UserError
 from catalogs.ledger import Row
+from mixing.export.draw import Drawn
 from mixing.export.formats import FOLDER, FORMATS
+from mixing.export.mixture import Mixture
 from pipeline.jobs import Job, at_work
+from proxies.tokenizer import Tokenizer
 
 FILE_NAME = "manifest.json"
 TOKENIZER = "tokenizer.json"
@@ -105,6 +110,41 @@ def shard_entry(row: Row, name: str) -> dict[str, Any]:
             file.path.removeprefix(FOLDER + "/"): {"bytes": file.bytes, "checksum": file.checksum}
             for _, file in sorted(row.files.items())
         },
+    }
+
+
+def domain_entries(
+    mixture: Mixture, drawn: list[Drawn], scattered: list[Row]
+) -> dict[str, dict[str, Any]]:
+    """What the manifest says of each domain; the share achieved comes from the shards."""
+    total: Counter[str] = Counter()
+    for row in scattered:
+        total.update({key: int(count) for key, count in row.stats.items()})
+    return {
+        one.name: {
+            "asked": mixture.share(one.name),
+            "achieved": None,
+            "tokens_asked": one.quota,
+            "tokens": total[f"tokens:{number}"],
+            "available_tokens": one.available,
+            "available_counted": one.counted,
+            "available_documents": one.documents,
+            "documents": total[f"documents:{number}"],
+            "copies": total[f"copies:{number}"],
+            "most_copies": int(max(row.stats.get(f"most:{number}", 0) for row in scattered)),
+            "epochs": total[f"tokens:{number}"] / max(one.available, 1),
+        }
+        for number, one in enumerate(drawn)
+    }
+
+
+def tokenizer_entry(tokenizer: Tokenizer, path: str) -> dict[str, Any]:
+    """What the manifest says of the tokenizer."""
+    return {
+        "file": os.path.basename(path),
+        "fingerprint": tokenizer.fingerprint,
+        "vocab_size": tokenizer.vocab_size,
+        "eos_id": tokenizer.eos_id,
     }
 
 

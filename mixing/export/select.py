@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -30,20 +29,6 @@ SELECTED = pa.schema(
         ("estimate", pa.int64()),  # tokens by the catalogue
     ]
 )
-# kinds of files that stand behind a corpus shard, whatever step wrote them
-_BEHIND = ("documents", "attributes", "boilerplate", "cuts", "consent")
-
-
-def rows_behind(rows: list[Row]) -> Iterator[tuple[Row, list[tuple[str, str]]]]:
-    """Each WRITE row of a run with the (step, shard) of the rows its shard was made from."""
-    places: dict[str, list[tuple[str, str]]] = {}
-    for row in rows:
-        for kind in row.files.keys() & set(_BEHIND):
-            places.setdefault(row.files[kind].checksum, []).append((row.step, row.shard))
-    for row in rows:
-        if row.step == "write":
-            sums = [one.rpartition(":")[2] for one in row.inputs]  # shard//kind:checksum
-            yield row, [place for one in sums for place in places.get(one, ())]
 
 
 def check_predicates(mixture: Mixture, run: str) -> None:

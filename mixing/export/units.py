@@ -1,0 +1,69 @@
+"""The shards of the corpora to export, each with the ledger rows that its catalogue needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from catalogs.errors import UserError
+from catalogs.ledger import Ledger, Row
+
+# kinds of files that stand behind a corpus shard, whatever step wrote them
+_BEHIND = ("documents", "attributes", "boilerplate", "cuts", "consent")
+
+
+def rows_behind(rows: list[Row]) -> Iterator[tuple[Row, list[tuple[str, str]]]]:
+    """Each WRITE row of a run with the (step, shard) of the rows its shard was made from."""
+    places: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        for kind in row.files.keys() & set(_BEHIND):
+            places.setdefault(row.files[kind].checksum, []).append((row.step, row.shard))
+    for row in rows:
+        if row.step == "write":
+            sums = [one.rpartition(":")[2] for one in row.inputs]  # shard//kind:checksum
+            yield row, [place for one in sums for place in places.get(one, ())]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A shard of a run's corpus.
+
+    Attributes
+    ----------
+    name
+        Of the jobs on it.
+    run
+        Number of its run.
+    row
+        Its row of WRITE.
+    rows
+        (step, shard) of the rows that it was made from.
+    corpus
+        Path of the file.
+    """
+
+    name: str
+    run: int
+    row: Row
+    rows: list[tuple[str, str]]
+    corpus: str
+
+
+def corpus_units(runs: list[str]) -> list[Unit]:
+    """Every shard of ``corpus/`` of some runs.
+
+    Raises
+    ------
+    UserError
+        When a run has no corpus.
+    """
+    units = []
+    for number, run in enumerate(runs):
+        ledger = Ledger(run)
+        written = list(rows_behind(ledger.rows()))
+        if not written:
+            raise UserError(f"{run}: no corpus/ here; is this a run folder?")
+        for row, rows in written:
+            name = f"{number:02d}-{row.shard.replace('/', '.')}"
+            units.append(Unit(name, number, row, rows, ledger.file(row.files["corpus"])))
+    return units
