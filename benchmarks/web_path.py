@@ -1,7 +1,7 @@
 """The whole web path against datatrove's: WARC in, kept Parquet out, one core each, in one run.
 
     python benchmarks/web_path.py FILE.warc.gz… [--copies 4] [--manifest pages.manifest.jsonl]
-    python benchmarks/web_path.py FILE.warc.gz… --growth 1000 10000 100000
+    python benchmarks/web_path.py FILE.warc.gz… --growth 1000 10000 100000 [--folder DISK]
 
 Both sides read the same records, extract, name the language, judge by the rules of Gopher, C4 (as
 FineWeb uses it) and FineWeb, and write what is kept as Parquet; corpusmill also tags licences,
@@ -55,10 +55,11 @@ def main() -> None:
     parser.add_argument("--skip-datatrove", action="store_true")
     parser.add_argument("--workers", action="store_true", help="also one worker against two")
     parser.add_argument("--growth", type=int, nargs="+", metavar="PAGES", help="cost by size only")
+    parser.add_argument("--folder", type=Path, help="place for temporary files; default TMPDIR")
     arguments = parser.parse_args()
     print(", ".join(f"{name} {_version(name)}" for name in PACKAGES), end="; ")
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         if arguments.growth:
             growth(arguments, Path(folder))
             return
@@ -124,18 +125,30 @@ def quality(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def growth(arguments: argparse.Namespace, folder: Path) -> None:
-    """Cost of a page, and memory, as one file grows."""
+    """Cost of a page, memory and disk as one file grows; one size at a time lies on the disk."""
     single = joined(arguments.files, 1, folder / "one.warc.gz")
     pages = measured(mill, str(single), str(folder / "one"), arguments.engine)["pages"]
-    print(f"\n{'pages':>10}{'CPU s':>9}{'ms/page':>9}{'peak MB, by process':>28}")
+    one = _disk(folder)
+    head = f"{'pages':>10}{'CPU s':>9}{'ms/page':>9}{'of it work':>12}"
+    print(f"\n{head}{'peak MB, by process':>28}{'disk MB':>9}")
     for size in arguments.growth:
-        warc = joined(arguments.files, math.ceil(size / pages), folder / f"{size}.warc.gz")
+        copies = math.ceil(size / pages)
+        if shutil.disk_usage(folder).free < 2 * copies * one:
+            sys.exit(f"{folder}: {size:,} pages take {copies * one / 1e9:.1f} GB; give --folder")
+        warc = joined(arguments.files, copies, folder / f"{size}.warc.gz")
         ours = measured(mill, str(warc), str(folder / "run"), arguments.engine)
         peaks = ", ".join(f"{peak:,.0f}" for peak in ours["peaks"])
         cost = 1000 * ours["cpu"] / ours["pages"]
-        print(f"{ours['pages']:10,}{ours['cpu']:9.1f}{cost:9.2f}{peaks:>28}", flush=True)
+        disk = (_disk(folder) - one) / 1e6
+        print(
+            f"{ours['pages']:10,}{ours['cpu']:9.1f}{cost:9.2f}{peaks:>28}{disk:9,.0f}", flush=True
+        )
         shutil.rmtree(folder / "run")
         warc.unlink()
+
+
+def _disk(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def two_workers(arguments: argparse.Namespace, folder: Path) -> None:
