@@ -125,7 +125,10 @@ def quality(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def growth(arguments: argparse.Namespace, folder: Path) -> None:
-    """Cost of a page, memory and disk as one file grows; one size at a time lies on the disk."""
+    """Cost of a page, memory and disk as one file grows; one size at a time lies on the disk.
+
+    Work is what grows with pages: all but start-up and commit.
+    """
     single = joined(arguments.files, 1, folder / "one.warc.gz")
     pages = measured(mill, str(single), str(folder / "one"), arguments.engine)["pages"]
     one = _disk(folder)
@@ -139,10 +142,10 @@ def growth(arguments: argparse.Namespace, folder: Path) -> None:
         ours = measured(mill, str(warc), str(folder / "run"), arguments.engine)
         peaks = ", ".join(f"{peak:,.0f}" for peak in ours["peaks"])
         cost = 1000 * ours["cpu"] / ours["pages"]
-        disk = (_disk(folder) - one) / 1e6
-        print(
-            f"{ours['pages']:10,}{ours['cpu']:9.1f}{cost:9.2f}{peaks:>28}{disk:9,.0f}", flush=True
-        )
+        stages = sum(ours["row"]["stats"].get(f"cpu_{stage}", 0.0) for stage in STAGES)
+        disk, work = (_disk(folder) - one) / 1e6, 1000 * stages / ours["pages"]
+        line = f"{ours['pages']:10,}{ours['cpu']:9.1f}{cost:9.2f}{work:12.2f}"
+        print(f"{line}{peaks:>28}{disk:9,.0f}", flush=True)
         shutil.rmtree(folder / "run")
         warc.unlink()
 
