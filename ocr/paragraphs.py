@@ -12,6 +12,7 @@ from ocr.layout import Row
 
 _WIDE_LEADING = 1.35  # of the region's usual line distance
 _WIDE_SIZES = 1.9  # of the font size, where there are too few lines to know the usual distance
+_FAR_SIZES = 3.2  # of the font size: no lines of one paragraph stand so far apart
 _INDENT = 0.8  # of the font size
 _BULLET = re.compile(r"[•▪▫‣●○◦∙■□➢➤✓✔·–—*-]\s|[•▪▫‣●○◦■□➢➤✓✔]")
 _MARK = re.compile(r"[•▪▫‣●○◦∙■➢➤]\s*(?=\S)|-\s+(?=\S)")  # of a list item, and nothing else
@@ -96,7 +97,8 @@ def _tabular(rows: list[Row]) -> list[bool]:
 def _parted(before: Row, row: Row, usual: float | None, approximate: bool) -> bool:
     """Told apart by white space, size or weight."""
     step, size = row.mid - before.mid, max(row.size, before.size)
-    if step > (_WIDE_LEADING * usual if usual else _WIDE_SIZES * size) or step < -0.5 * size:
+    wide = min(_WIDE_LEADING * usual, _FAR_SIZES * size) if usual else _WIDE_SIZES * size
+    if step > wide or step < -0.5 * size:
         return True
     ratio = row.size / before.size if before.size else 1.0
     low, high = (0.6, 1.7) if approximate else (0.87, 1.15)
