@@ -24,16 +24,21 @@ _SIGNS = re.compile(r"[=<>≤≥≈≠≡∼∝+−±×÷·⋅/∂∇∑∏∫�
 _LONGEST_BAR, _THICKEST = 250.0, 2.0  # points
 _MAX_BARS = 200
 _REACH = 1.7  # of the font size: from a bar to the middle of what stands over or under it
+_SIGN_BELOW = 15.0  # points: from a bar to the baseline of the sign beside it, at most
 _TABLE_WORDS = 12  # on one side of a bar: more are no numerator
 
 
 def composed(words: list[Word], rules: list[Box], join: Join) -> list[Word]:
     """`words` with those of roots, fractions and limits made one; `join` writes some on a line."""
     bars = [b for b in rules if b[3] - b[1] <= _THICKEST and 3 < b[2] - b[0] < _LONGEST_BAR]
-    for bar in sorted(bars[:_MAX_BARS], key=lambda b: b[2] - b[0]):
-        words = _root(words, bar, join)
-    for bar in sorted(bars[:_MAX_BARS], key=lambda b: b[2] - b[0]):
-        words = _fraction(words, bar, join)
+    bars = sorted(bars[:_MAX_BARS], key=lambda b: b[2] - b[0])
+    if any(word.text.endswith("√") for word in words):
+        for bar in bars:
+            words = _root(words, bar, join)
+    signed = [word.base[1] for word in words if _SIGNS.search(word.text)] if bars else []
+    for bar in bars:  # cheap, before all words are looked at
+        if any(0 < y - bar[1] < _SIGN_BELOW for y in signed):
+            words = _fraction(words, bar, join)
     if any(word.text in _OPERATORS for word in words):
         words = _limits(words, join)
     return words

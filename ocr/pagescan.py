@@ -198,9 +198,13 @@ def _joined_pair(match: re.Match[str]) -> str:
 
 def _parts(text: str, first: int, last: int, styles: _Styles) -> list[tuple[int, int]]:
     """A word in the pieces that are set in one size: an index or a note mark is one of its own."""
-    word = text[first : last + 1]
-    if last == first or (last - first >= _SHORT_WORD and not _SCRIPTED.search(word)):
+    if last == first:
         return [(first, last)]
+    word = text[first : last + 1]
+    if not _SCRIPTED.search(word):
+        short = last - first < _SHORT_WORD and not word.isdecimal()
+        if not short or styles.at(first) is styles.at(last):
+            return [(first, last)]
     parts, begin, size = [], first, styles.at(first).size
     for i in range(first + 1, last + 1):
         own = styles.at(i).size
