@@ -343,9 +343,10 @@ def _views(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
         "",
         "SELECT null::VARCHAR AS row_id, null::VARCHAR AS consent_reason WHERE false",
     )
-    if paths["consent"]:  # all shards have such a file, or none
+    if paths["consent"]:  # a finished run has one for every shard
         columns = (*LICENSE, "opt_out", "opt_out_evidence")
-        final = f" REPLACE ({', '.join(f't.{name} AS {name}' for name in columns)})"
+        said = (f"if(t.row_id IS NULL, d.{name}, t.{name}) AS {name}" for name in columns)
+        final = f" REPLACE ({', '.join(said)})"
         consent = f"SELECT * FROM {_scan(paths['consent'])}"
     applied = applied_files(ledger, rows)
     documents = (

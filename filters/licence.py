@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from html import unescape
 from typing import NamedTuple
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -85,7 +86,8 @@ _RESERVED = (
     *("todos los derechos reservados", "tutti i diritti riservati"),
     *("todos os direitos reservados", "alle rechten voorbehouden", "wszelkie prawa zastrzeżone"),
 )
-_RESERVED_HINTS = tuple(re.compile(re.escape(words.encode())) for words in _RESERVED)
+_RESERVED_HINTS = tuple(words.encode() for words in _RESERVED)
+_UNSEEN = ((b"<script", b"</script"), (b"<style", b"</style"), (b"<!--", b"-->"), (b"<", b">"))
 _RESERVED_WORDS = re.compile("|".join(_RESERVED), re.IGNORECASE)
 _CARRIERS = {
     "header": 4.0,
@@ -165,15 +167,31 @@ def html_licence(
         return decide(_all_marks(page, headers), _reserved(page))
     page = page if isinstance(page, HtmlPage) else HtmlPage(page)
     linked = any(name.lower() == "link" for name in headers)
-    reserved = any(hint.search(page.lower) for hint in _RESERVED_HINTS)
-    words = _reserved(page.tree) if reserved else ""
+    words = _reserved_bytes(page)
     if not linked and not any(hint.search(page.lower) for hint in _HINTS):
         return _nothing(words)  # most pages: nothing to parse for
-    return decide(_all_marks(page.tree, headers), words)
+    return decide(_all_marks(page.tree, headers, page.lower), words)
 
 
-def _all_marks(tree: HTMLTree, headers: Mapping[str, str]) -> list[Mark]:
-    return [*page_marks(tree, headers), *data_marks(tree)]
+def _all_marks(
+    tree: HTMLTree, headers: Mapping[str, str], lower: bytes | None = None
+) -> list[Mark]:
+    return [*page_marks(tree, headers, lower), *data_marks(tree, lower)]
+
+
+def _reserved_bytes(page: HtmlPage) -> str:
+    """What `_reserved` tells, without a tree: half of all pages hold such words."""
+    for words in _RESERVED_HINTS:
+        at = page.lower.find(words)
+        while at >= 0:
+            before = page.lower[:at]
+            if not any(before.rfind(begin) > before.rfind(end) for begin, end in _UNSEEN):
+                start = max(0, at - 200)
+                text = page.bytes[start : at + len(words)].decode("utf-8", "ignore")
+                text = text.partition(">")[2] or text  # may begin within a tag
+                return squeeze(unescape(re.sub(r"<[^>]*>?", " ", text)))[-80:]
+            at = page.lower.find(words, at + 1)
+    return ""
 
 
 def _reserved(tree: HTMLTree) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from filters.dom import select
 from filters.licence_ids import licence_of_value
-from filters.licence_marks import MAX_WORDS, Mark, around, region_of
+from filters.licence_marks import MAX_WORDS, Mark, around, may_hold, region_of
 
 _PAGE_TYPES = frozenset(
     """
@@ -38,14 +38,17 @@ _DECLARED = ", ".join(
 )
 
 
-def data_marks(tree: Any) -> Iterator[Mark]:
-    """All such marks, those of JSON-LD first."""
-    for node in select(tree.document, 'script[type="application/ld+json"]'):
+def data_marks(tree: Any, lower: bytes | None = None) -> Iterator[Mark]:
+    """All such marks, those of JSON-LD first; `lower` as in `licence_marks.page_marks`."""
+    script = 'script[type="application/ld+json"]'
+    for node in select(tree.document, script) if may_hold(lower, "ld+json") else ():
         try:
             data = json.loads(node.text_content or "", strict=False)
         except (ValueError, RecursionError):
             continue
         yield from _json_marks(data, True, 0)
+    if not may_hold(lower, "itemprop=", "property=", "resource=", "rel="):
+        return
     for node in select(tree.document, _DECLARED):
         values = (node.getattr(name) for name in ("resource", "href", "content"))
         value = next(filter(None, values), None) or node.text_content or ""

@@ -6,7 +6,7 @@ The page is looked at as a tree (resiliparse, lexbor). Nothing is judged here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from filters.dom import HIDDEN, select, squeeze, visible, walk
@@ -100,25 +100,23 @@ _NO_TEXT = ", ".join(
     f'[href$="dcmitype/{kind}"]' for kind in ("StillImage", "MovingImage", "Sound")
 )
 _BADGES = ", ".join(('img[src*="creativecommons.org/l/" i]', 'img[src*="licensebuttons.net/" i]'))
-_NAMED = ", ".join(
-    f'body :lexbor-contains("{name}" i)'
-    for name in (
-        "creative commons",
-        "creative-commons",
-        "cc by",
-        "cc-by",
-        "ccby",
-        "cc0",
-        "gfdl",
-        "gnu free",
-        "mit licen",
-        "apache licen",
-        "open government licen",
-        "licence ouverte",
-        "etalab",
-        "datenlizenz",
-    )
+_NAMES = (
+    "creative commons",
+    "creative-commons",
+    "cc by",
+    "cc-by",
+    "ccby",
+    "cc0",
+    "gfdl",
+    "gnu free",
+    "mit licen",
+    "apache licen",
+    "open government licen",
+    "licence ouverte",
+    "etalab",
+    "datenlizenz",
 )
+"""What words of a licence hold, in lower case."""
 
 
 class Mark(NamedTuple):
@@ -142,15 +140,23 @@ class Mark(NamedTuple):
     """The URL or the words that name the licence."""
 
 
-def page_marks(tree: Any, headers: Mapping[str, str]) -> list[Mark]:
-    """All marks of a page in the order of carriers, then of the document."""
+def page_marks(tree: Any, headers: Mapping[str, str], lower: bytes | None = None) -> list[Mark]:
+    """All marks of a page in the order of carriers, then of the document.
+
+    `lower`, the page in lower case, saves looking in the tree for what is not there.
+    """
     return [
         *_header_marks(headers),
         *_head_marks(tree),
         *_anchor_marks(tree),
-        *_badge_marks(tree),
-        *_word_marks(tree),
+        *(_badge_marks(tree) if may_hold(lower, "commons.org/l/", "licensebuttons") else ()),
+        *_word_marks(tree, [name for name in _NAMES if may_hold(lower, name)]),
     ]
+
+
+def may_hold(lower: bytes | None, *words: str) -> bool:
+    """Whether one of the words stands in a page that may not be known."""
+    return lower is None or any(word.encode() in lower for word in words)
 
 
 def _header_marks(headers: Mapping[str, str]) -> Iterator[Mark]:
@@ -213,10 +219,11 @@ def _badge_marks(tree: Any) -> Iterator[Mark]:
             yield Mark(found, "badge", False, region, before, own, after, node.getattr("src"))
 
 
-def _word_marks(tree: Any) -> Iterator[Mark]:
+def _word_marks(tree: Any, names: Sequence[str]) -> Iterator[Mark]:
     """Licences named in words, in blocks that hold no link to one."""
     seen = set()
-    for node in select(tree.document, _NAMED):
+    selectors = ", ".join(f'body :lexbor-contains("{name}" i)' for name in names)
+    for node in select(tree.document, selectors) if names else ():
         if node.tag in HIDDEN:
             continue
         block = node if node.tag in _BLOCKS else _block(node)
