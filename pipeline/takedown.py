@@ -37,6 +37,7 @@ ATTRIBUTES = {
     "repeats": "cuts",
     "consent": "consent",
 }
+"""Steps with one file a shard whose rows are those of its documents, and the kind of the file."""
 _SCHEMAS = {
     "documents": DOCUMENTS,
     "rejected": REJECTED,
@@ -44,7 +45,6 @@ _SCHEMAS = {
     "corpus": CORPUS,
     "consent": VERDICTS,
 }
-"""Steps with one file a shard whose rows are those of its documents, and the kind of the file."""
 
 
 @dataclass
