@@ -206,7 +206,7 @@ def test_a_damaged_attribute_file_is_not_written_from(tmp_path):
             "compression": "zstd",
             "level": 3,
             "buffer_mb": 64,
-            "parts": [(documents, str(b))],
+            "parts": [{"documents": documents, "attributes": str(b)}],
         },
     )
     with pytest.raises(DamageError, match="does not match"):
