@@ -129,7 +129,7 @@ def _scale_job(job: Job) -> Row:
 def _grade_job(job: Job) -> Row:
     arguments = job.arguments
     config = Quality.model_validate(arguments["config"])
-    columns = ["row_id", "source", "language", "scores", "labels"]
+    columns = ["id", "row_id", "source", "language", "scores", "labels"]
     with storage.open_input(arguments["documents"]) as file:
         documents = pq.ParquetFile(file, pre_buffer=False).read(columns=columns).combine_chunks()
     with storage.open_input(arguments["attributes"]) as file:
@@ -160,7 +160,7 @@ Scale = dict[tuple[str, str, str | None], np.ndarray]
 
 
 def verdict_columns(documents: pa.Table, config: Quality, scale: Scale) -> dict[str, pa.Array]:
-    """The columns `QUALITY` for documents with ``scores``, ``labels``, ``source``, ``language``.
+    """The columns `QUALITY` for documents with ``id, scores, labels, source, language``.
 
     `scale` holds the values of what `write_scale` wrote, by (kind, name, part).
     """
@@ -174,12 +174,16 @@ def verdict_columns(documents: pa.Table, config: Quality, scale: Scale) -> dict[
     }
     reasons = pa.nulls(rows, pa.string())
     for name, model in config.models.items():
-        cut = scale.get(("cut", name, None))
+        cut = scale.get(("cut", name, None), [None])[0]
         tests = [
             ("below_min", _below(scores[name], model.min)),
             ("above_max", _above(scores[name], model.max)),
-            ("below_top", _below(scores[name], None if cut is None else cut[0])),
+            ("below_top", _below(scores[name], cut)),
         ]
+        if cut is not None:
+            (last,) = (part for kind, own, part in scale if (kind, own) == ("tie", name))
+            late = pc.and_(pc.equal(scores[name], _single(cut)), pc.greater(documents["id"], last))
+            tests.append(("below_top", late))
         for label in model.drop:
             tests.append((f"label_{label}", pc.equal(labels[name], label)))
         reasons = _with(reasons, name, tests)

@@ -21,14 +21,18 @@ from pipeline.shards import compression_options
 RANKS = 10_000
 SCALE = pa.schema(
     [
-        pa.field("kind", pa.string(), metadata={"doc": "rank, cut or bucket"}),
+        pa.field("kind", pa.string(), metadata={"doc": "rank, cut, tie or bucket"}),
         pa.field("name", pa.string(), metadata={"doc": "model or ensemble"}),
-        pa.field("part", pa.string(), metadata={"doc": "value of 'per' that buckets are within"}),
+        pa.field(
+            "part",
+            pa.string(),
+            metadata={"doc": "value of 'per' that buckets are within; tie: last id that stays"},
+        ),
         pa.field("value", pa.float64(), metadata={"doc": "bound; of ensembles, a combined rank"}),
     ]
 )
 _BATCH = 1 << 16
-_COLUMNS = {"source": "VARCHAR", "language": "VARCHAR"} | {
+_COLUMNS = {"id": "VARCHAR", "source": "VARCHAR", "language": "VARCHAR"} | {
     "scores": "MAP(VARCHAR, FLOAT)",
     "labels": "MAP(VARCHAR, VARCHAR)",
 }
@@ -72,6 +76,8 @@ def write_scale(
                 note("rank", name, None, quantiles)
                 if cut:
                     note("cut", name, None, cut[0])
+                    last = _last_tie(connection, name, float(cut[0][0]), model.top)
+                    found.append(("tie", name, last, 0.0))
             if buckets and buckets.score == name:
                 for part, (bounds,) in _in_order(connection, name, True, [_places(buckets.count)]):
                     note("bucket", name, part, bounds[:-1])
@@ -152,11 +158,24 @@ def _collect(connection, documents, attributes, config: Quality) -> None:
     per = config.buckets.per if config.buckets else None
     place = ["file_index", "file_row_number"]
     connection.execute(
-        f"CREATE TABLE kept AS SELECT {names}, {part_column(per)} AS part "
+        f"CREATE VIEW every AS SELECT id, {names}, {part_column(per)} AS part "
         f"FROM {scan(documents, _COLUMNS, place)} JOIN "
         f"(SELECT kept, {', '.join(place)} FROM {scan(attributes, {'kept': 'BOOLEAN'}, place)}) "
         f"USING ({', '.join(place)}) WHERE kept"
     )
+    connection.execute("CREATE TABLE kept AS SELECT * EXCLUDE (id) FROM every")
+
+
+def _last_tie(connection, name: str, cut: float, share: float) -> str:
+    """The last id, in their order, that stays of the documents whose score is the cut itself."""
+    value, low = _quoted(name), f"CAST({cut!r} AS FLOAT)"
+    total, above = one(
+        connection,
+        f"SELECT count({value}), count(*) FILTER (WHERE {value} > {low}) FROM kept",
+    )
+    stay = total - top_place(total, share) + 1 - above
+    query = f"SELECT id FROM every WHERE {value} = {low} ORDER BY id LIMIT 1 OFFSET {stay - 1}"
+    return one(connection, query)[0]
 
 
 def _in_order(
