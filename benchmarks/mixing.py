@@ -35,8 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import mixing
 from catalogs.ledger import Ledger
 from mixing.ask import SUPPORT
+from mixing.questions import solve_study
 from mixing.reuse import earlier_folder
-from mixing.study import solve_study
 from mixing.study_file import load_study
 from mixing.surface import fit_surface
 from mixing.validation import choose_unseen

@@ -203,7 +203,7 @@ def solve(
         "limits": _limits(max_epochs, kl, guard, fading),
     }
     if study:
-        from mixing.study import solve_study
+        from mixing.questions import solve_study
 
         found = solve_study(study, *_at_work(workers, address), **asked)
     else:

@@ -157,7 +157,7 @@ def show_plan(plan) -> None:
         f"cost: {words.count(plan.proxy_tokens)} tokens in all, {plan.flops:.2g} operations; "
         f"{plan.trained} runs are trained already"
     )
-    if plan.seconds is not None:
+    if plan.seconds:
         output.print(
             f"time: about {words.duration(plan.seconds)} of one core for the runs that are left, "
             "as fast as those before"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from mixing.validation import score
 
@@ -122,6 +122,6 @@ def _losses(run: dict[str, Any], tasks: list[str]) -> np.ndarray:
 def _interval(values: np.ndarray) -> tuple[float | None, float | None]:
     if len(values) < 2:
         return None, None
-    error = stats.sem(values)
-    half = error * stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    half = error * special.stdtrit(len(values) - 1, 0.5 + LEVEL / 2)
     return float(values.mean() - half), float(values.mean() + half)

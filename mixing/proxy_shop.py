@@ -20,6 +20,7 @@ from mixing.proxy_jobs import (
     train_proxy,
     train_tokenizer,
 )
+from mixing.runs_file import corpus_checksums
 from mixing.study_file import Study
 from pipeline.address import address, code_version
 from pipeline.jobs import Job
@@ -233,20 +234,3 @@ class ProxyShop:
 
     def _json(self, row: Row, kind: str) -> dict[str, Any]:
         return json.loads(storage.read_text(self.path(row, kind)))
-
-
-def corpus_checksums(study: Study) -> list[str]:
-    """Checksums of all documents and judgements of the study's runs."""
-    found = []
-    for folder in study.run_folders:
-        run = Ledger(folder)
-        found += sorted(
-            row.files[kind].checksum
-            for step, kind in (
-                ("ingest", "documents"),
-                ("judge", "attributes"),
-                ("boilerplate", "boilerplate"),
-            )
-            for row in run.rows(step)
-        )
-    return found

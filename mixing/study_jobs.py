@@ -11,12 +11,12 @@ import numpy as np
 from catalogs import storage
 from catalogs.ledger import Row
 from mixing.answer import Runs, find_answer
-from mixing.asking import make_ask, task_weights
 from mixing.confirm import compare
 from mixing.model import fit_model, read_model, write_model
 from mixing.proxy_jobs import read_run
 from mixing.refine import propose
 from mixing.report import write_report
+from mixing.runs_file import read_runs, study_ask, with_families
 from mixing.story import study_story
 from mixing.study_file import Study
 from mixing.tables import write_table
@@ -63,39 +63,6 @@ def gather(arguments: dict[str, Any]) -> Runs:
         np.array(losses),
         tuple(arguments["seeds"]),
         tuple(arguments["kinds"]),
-    )
-
-
-def read_runs(path: str) -> tuple[Runs, dict[str, Any]]:
-    """Runs and facts that `fit_job` wrote."""
-    facts = json.loads(storage.read_text(path))
-    plain = facts.pop("runs")
-    for name in ("shares", "losses"):
-        plain[name] = np.array(plain[name])
-    return Runs(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}), facts
-
-
-def with_families(runs: Runs, study: Study) -> Runs:
-    """The same with the families that the study names; a task without one is its own."""
-    evaluation = study.evaluation
-    family = {member: name for name, members in evaluation.families.items() for member in members}
-    family |= {name: s.family for name, s in evaluation.suites.items() if s.family}
-    families = tuple(family.get(task, task) for task in runs.tasks)
-    return Runs(**{**vars(runs), "families": families})
-
-
-def study_ask(study: Study, runs: Runs, facts: dict[str, Any]):
-    """The question that the study file asks."""
-    weights = task_weights(
-        study.evaluation.weights, runs.tasks, runs.families, 1.0, "evaluation.weights"
-    )
-    return make_ask(
-        runs,
-        np.array(facts["tokens"]),
-        study.tokens,
-        study.constraints,
-        weights,
-        facts["license_fractions"],
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from mixing.average import Average
 from mixing.laws import Law, make_law
@@ -234,8 +233,14 @@ def _score(y, f):
     )
 
 
+def _ranks(x) -> np.ndarray:
+    """Ranks; those of equal values are their mean."""
+    _, place, count = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
+
+
 def _spearman(y, f) -> float:
-    a, b = rankdata(y), rankdata(f)
+    a, b = _ranks(y), _ranks(f)
     a, b = a - a.mean(), b - b.mean()
     norm = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / norm) if norm else 0.0

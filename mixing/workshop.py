@@ -16,18 +16,13 @@ import numpy as np
 from catalogs import storage
 from catalogs.audit import save_plan
 from catalogs.ledger import Ledger, Row
-from mixing.fitted import CODE
-from mixing.model import SURFACE_CODE
-from mixing.proxy_shop import Proxies, ProxyShop, corpus_checksums
+from mixing.proxy_shop import Proxies, ProxyShop
 from mixing.reuse import adopt, earlier_runs, extend_swarm, frozen_ratios
-from mixing.study_file import Study
+from mixing.runs_file import FIT_CODE, FIT_LIBRARIES, made_from
 from mixing.study_jobs import answer_job, fit_job, propose_job, report_job
 from mixing.swarm import Swarm, design_swarm
-from pipeline.address import code_version, digest
 from pipeline.jobs import Job
 
-FIT_CODE = (*CODE, *SURFACE_CODE, "mixing.fitted", "mixing.model_file", "mixing.study_jobs")
-FIT_LIBRARIES = ("numpy", "scipy")
 ANSWER_CODE = ("mixing",)
 ANSWER_LIBRARIES = ("numpy", "scipy", "scikit-learn", "matplotlib", "jinja2")
 ROUNDS = "rounds.json"
@@ -72,9 +67,16 @@ class Workshop(ProxyShop):
 
     def proxies(self, rounds: int | None = None, scored: bool = True) -> Proxies:
         """The swarm's proxies with those of further rounds, trained and scored."""
-        mixes, _ = self.mixes(self.rounds() if rounds is None else rounds)
-        trained = self._step(self._train_jobs("train", mixes, self.study.proxy.tokens))
-        return Proxies(trained, self._score("eval", trained) if scored else [])
+        rounds = self.rounds() if rounds is None else rounds
+
+        def make_trained() -> list[Row]:
+            mixes, _ = self.mixes(rounds)
+            return self._step(self._train_jobs("train", mixes, self.study.proxy.tokens))
+
+        trained = self._once(f"train {rounds}", make_trained)
+        if not scored:
+            return Proxies(trained, [])
+        return Proxies(trained, self._once(f"eval {rounds}", lambda: self._score("eval", trained)))
 
     def mixes(self, rounds: int) -> tuple[list[tuple[np.ndarray, int]], list[str]]:
         """Mixes with their seeds, and why each is there, of the design and further rounds."""
@@ -235,17 +237,6 @@ class Workshop(ProxyShop):
         rows = [answered, *confirmed.trained, *(row for rows in confirmed.scored for row in rows)]
         study = self.study.model_dump(mode="json", exclude={"root"})
         return self._late_job("report", "report", report_job, study, rows, arguments)
-
-
-def made_from(study: Study) -> str:
-    """Hash of all that a study's fit depends on, without asking the catalogue."""
-    elsewhere = {"out", "root", "name", "confirm", "constraints", "refine"}
-    asked = study.model_dump(mode="json", exclude=elsewhere)
-    for name in ("weights", "families"):
-        asked["evaluation"].pop(name)
-    for suite in asked["evaluation"]["suites"].values():
-        suite.pop("family")
-    return digest([asked, corpus_checksums(study), code_version(FIT_CODE, FIT_LIBRARIES)])
 
 
 def _anchors(swarm: Swarm, count: int) -> list[int]:

@@ -1,13 +1,49 @@
-"""Proxy models: tokenise, train small decoders on mixes, score them on held-out text."""
+"""Proxy models: tokenise, train small decoders on mixes, score them on held-out text.
 
-from proxies.evaluate import BPB, bits_per_byte, ratio
-from proxies.model import SIZES, Decoder, ModelConfig, load_model, save_model
-from proxies.runs import Checkpoint, TrainConfig, TrainResult
-from proxies.sampling import quotas
-from proxies.suites import Item, read_items, score_items, suite_path
-from proxies.tokenizer import Tokenizer, load_tokenizer, train_bpe
-from proxies.tokens import StreamInfo, TokenStream, write_stream
-from proxies.train import train
+Names are loaded when they are asked for: PyTorch takes seconds, and many verbs do not need it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from proxies.sizes import SIZES
+
+if TYPE_CHECKING:
+    from proxies.evaluate import BPB, bits_per_byte, ratio
+    from proxies.model import Decoder, ModelConfig, load_model, save_model
+    from proxies.runs import Checkpoint, TrainConfig, TrainResult
+    from proxies.sampling import quotas
+    from proxies.suites import Item, read_items, score_items, suite_path
+    from proxies.tokenizer import Tokenizer, load_tokenizer, train_bpe
+    from proxies.tokens import StreamInfo, TokenStream, write_stream
+    from proxies.training import train
+
+_PLACES = {
+    "BPB": "evaluate",
+    "Checkpoint": "runs",
+    "Decoder": "model",
+    "Item": "suites",
+    "ModelConfig": "model",
+    "StreamInfo": "tokens",
+    "TokenStream": "tokens",
+    "Tokenizer": "tokenizer",
+    "TrainConfig": "runs",
+    "TrainResult": "runs",
+    "bits_per_byte": "evaluate",
+    "load_model": "model",
+    "load_tokenizer": "tokenizer",
+    "quotas": "sampling",
+    "ratio": "evaluate",
+    "read_items": "suites",
+    "save_model": "model",
+    "score_items": "suites",
+    "suite_path": "suites",
+    "train": "training",
+    "train_bpe": "tokenizer",
+    "write_stream": "tokens",
+}
 
 __all__ = [
     "BPB",
@@ -34,3 +70,11 @@ __all__ = [
     "train_bpe",
     "write_stream",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'proxies' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"proxies.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -14,13 +14,13 @@ import yaml
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger
 from mixing.export.mixture import load_mixture
+from mixing.questions import solve_study
 from mixing.study import (
     evaluate_study,
     fit_study,
     plan_study,
     refine_study,
     run_study,
-    solve_study,
     train_study,
 )
 from pipeline.recipe import load_recipe

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalogs.errors import UserError
-from mixing.export.flow import CONTEXT, SHARD_TOKENS, Options, Result, run_export
+from mixing.export.flow import Result, run_export
 from mixing.export.manifest import FILE_NAME, KIND, TOKENIZER, is_export, read_manifest
 from mixing.export.mixture import Mixture
+from mixing.export.options import CONTEXT, SHARD_TOKENS, Options
 from pipeline.progress import Progress
 from pipeline.schedule import Settings
 
