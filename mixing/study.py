@@ -163,12 +163,10 @@ def refine_study(
 ) -> list[dict[str, Any]]:
     """Train so many further rounds, fewer when the answer is sure enough; returns the rounds."""
     with workshop(path, settings, progress) as shop:
-        before = shop.rounds()
-        _refine(shop, before + rounds)
+        found = _refine(shop, shop.rounds() + rounds)
         shop.fitted()
-        found = [shop._json(shop.proposed(n), "round") for n in range(1, shop.rounds() + 1)]
         shop.finish(whole=False)
-        return found[before:] or found[-1:]
+        return found
 
 
 def confirm_study(path: str, settings: Settings, progress: Progress | None = None) -> Result:
@@ -182,14 +180,16 @@ def report_study(path: str, settings: Settings, progress: Progress | None = None
     return confirm_study(path, settings, progress)
 
 
-def _refine(shop: Workshop, rounds: int) -> None:
-    """Go on to so many rounds; one without mixes is the last."""
+def _refine(shop: Workshop, rounds: int) -> list[dict[str, Any]]:
+    """Go on to so many rounds, or until one has no mixes; returns the new ones."""
+    found = []
     while shop.rounds() < rounds:
         number = shop.rounds() + 1
-        mixes = json.loads(storage.read_text(shop.path(shop.proposed(number), "round")))["mixes"]
+        found.append(json.loads(storage.read_text(shop.path(shop.proposed(number), "round"))))
+        if not found[-1]["mixes"]:
+            break
         shop.ask_for_rounds(number)
-        if not mixes:
-            return
+    return found
 
 
 def _report(shop: Workshop) -> Result:
