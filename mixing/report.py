@@ -147,7 +147,7 @@ def build_view(
         "pareto": _pareto(answer),
         "beyond": [one for one in answer["beyond"] if one["moved"] is not None],
         "laws": _laws(fit),
-        "tasks": _tasks(answer, measured),
+        "tasks": _tasks(answer),
         "noise": _mean_noise(answer["swarm"], measured @ weights),
         "heat": _heat(answer),
         "runs": len(measured),
@@ -233,7 +233,7 @@ def _laws(fit: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["mse"])
 
 
-def _tasks(answer: dict[str, Any], measured: np.ndarray) -> list[dict[str, Any]]:
+def _tasks(answer: dict[str, Any]) -> list[dict[str, Any]]:
     fit = answer["fit"]
     return [
         {
@@ -245,8 +245,6 @@ def _tasks(answer: dict[str, Any], measured: np.ndarray) -> list[dict[str, Any]]
             "best": answer["task_loss"]["recommended"][j],
             "natural": answer["task_loss"]["natural"][j],
             "rho": fit["rho"][j],
-            "low": float(np.nanmin(measured[:, j])),
-            "high": float(np.nanmax(measured[:, j])),
             "noise": fit["noise"][j],
         }
         for j, name in enumerate(answer["tasks"])
