@@ -51,6 +51,9 @@ def splits_at_words(inner: tokenizers.Tokenizer) -> bool:
         *itertools.product(_LEFTS, rights),
         *itertools.product([left for left in _LEFTS if left[-1].isalpha()], digits),
     ]
+    befores = ("", "a", "1", " ", "\n", ")")
+    marks = [before + one for one in string.punctuation for before in befores]
+    joints += itertools.product(marks, [" " + left + tail for left in "aZ" for tail in _TAILS])
     parts = list(dict.fromkeys(part for joint in joints for part in joint))
     apart = dict(zip(parts, _ids(inner, parts), strict=True))
     whole = _ids(inner, [left + right for left, right in joints])
@@ -161,7 +164,8 @@ _IS_LETTER = np.array(
 
 @njit(cache=True, nogil=True)
 def _boundaries(data, ends, whole, is_letter):
-    """Where pieces end: after a letter or digit, before other ASCII; and where texts end.
+    """Where pieces end: after a letter or digit, before other ASCII; after punctuation, before a
+    space and a letter; and where texts end.
 
     An apostrophe is never a boundary, for some expressions take ``'s`` with its word; nor is the
     one between a digit and a letter. Texts that are to stay `whole` are not cut. An empty text has
@@ -172,16 +176,20 @@ def _boundaries(data, ends, whole, is_letter):
     start = 0
     for text in range(len(ends)):
         point = 0
-        left = 0  # before: 1 a letter, 2 a digit, else 0
+        left = 0  # before: 1 a letter, 2 a digit, 3 ASCII punctuation, else 0
         for at in range(ends[text] if whole[text] else start, ends[text]):
             byte = data[at]
             if byte < 0x80:
                 letter = 65 <= (byte & 0xDF) <= 90
                 digit = 48 <= byte <= 57
-                if left and not letter and byte != 39 and not (digit and left == 2):
+                if left == 3:
+                    cut = byte == 32 and at + 1 < ends[text] and 65 <= (data[at + 1] & 0xDF) <= 90
+                else:
+                    cut = left and not letter and byte != 39 and not (digit and left == 2)
+                if cut:
                     found[count] = at
                     count += 1
-                left = 1 if letter else 2 if digit else 0
+                left = 1 if letter else 2 if digit else 3 if 32 < byte < 127 else 0
             elif byte >= 0xC0:
                 point = (byte & 0x1F) << 6 if byte < 0xE0 else _LETTERS
                 left = 0
