@@ -62,10 +62,13 @@ def main() -> None:
     speed_and_clean(clean, matcher, exact)
     rng = random.Random(arguments.seed)
     chosen = choose(items, arguments.items, rng)
-    told = matcher.told()[chosen]
-    print(f"\n{len(chosen):,} items planted, {told.sum():,} of them long enough\n")
+    print(
+        f"\n{len(chosen):,} items planted, {matcher.told()[chosen].sum():,} of them long enough, "
+        f"{matcher.told(alone=True)[chosen].sum():,} by their question alone\n"
+    )
     print("planted           edits   found, of all   of those long enough   exact 13-gram, of all")
     for answers in (True, False):
+        told = matcher.told(alone=not answers)[chosen]
         for share in SHARES:
             texts = [plant(items[at], clean, share, answers, rng) for at in chosen]
             found = np.array(hits(matcher, items, texts, chosen))

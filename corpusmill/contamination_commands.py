@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -64,7 +65,7 @@ def contamination(
     config = recipe.contamination
     fields = {"name": name, "question": question, "answer": answer, "passage": passage}
     if evals:
-        index = eval_index(EvalSet(path=path, **fields) for path in evals)
+        index = eval_index((EvalSet(path=path, **fields) for path in evals), os.getcwd())
     elif any(fields.values()):
         raise UserError("--name, --question, --answer and --passage are for sets given by --evals")
     else:

@@ -109,14 +109,20 @@ class Contamination:
         """Write the index to one file; equal items give equal bytes."""
         save_index(self.index, self.names, path)
 
-    def told(self) -> np.ndarray:
-        """Whether each item can be found by its parts at all (bool): the others are too short."""
+    def told(self, alone: bool = False) -> np.ndarray:
+        """Whether each item can be found at all (bool), or by its question `alone`.
+
+        The others are too short to be told from chance.
+        """
         index, rules = self.index, self.rules
         parts = index.items[:, 1:]
         question, answer, passage = np.where(parts >= 0, index.totals[parts], 0).T
         words = self._sizes[parts[:, 0]]
+        by_question = (question >= LEAST) & (words >= rules.min_words)
+        if alone:
+            return by_question
         return (
-            ((question >= LEAST) & (words >= rules.min_words))
+            by_question
             | ((question + answer >= LEAST) & (answer > 0) & (words >= rules.min_words - 1))
             | ((question + answer + passage >= LEAST) & (passage > 0))
         )
