@@ -148,6 +148,17 @@ def is_token(data, low, begin, end, kinds):
 
 
 @inner
+def end_of_letters(data, i, stop):
+    """Where the run of ASCII letters from i on ends."""
+    while i < stop:
+        others = letters(load_end(data, i, stop)) ^ HIGH
+        if others:
+            return min(i + (trailing_zeros(others) >> 3), stop)
+        i += 8
+    return stop
+
+
+@inner
 def put_number(places, n, text, start, end, digits, dots):
     """Write a stretch of digits if it holds enough of them."""
     if digits >= DIGITS or dots >= DOTS:
