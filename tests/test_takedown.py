@@ -20,7 +20,8 @@ from catalogs.explain import find
 from catalogs.ledger import Ledger
 from catalogs.takedown import Takedown, plain_url
 from mixing.export.audit import audit_export
-from mixing.export.flow import Options, run_export
+from mixing.export.flow import run_export
+from mixing.export.options import Options
 from mixing.export.mixture import load_mixture
 from pipeline.recipe import load_recipe
 from pipeline.run import run
