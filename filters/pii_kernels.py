@@ -104,17 +104,6 @@ def find_places(data, offsets, kinds, places):
 
 
 @inner
-def end_of_letters(data, i, stop):
-    """Where the run of ASCII letters from i on ends."""
-    while i < stop:
-        others = letters(load_end(data, i, stop)) ^ HIGH
-        if others:
-            return min(i + (trailing_zeros(others) >> 3), stop)
-        i += 8
-    return stop
-
-
-@inner
 def colon_run(data, i, low, stop, kinds):
     """Begin and end of the run of hexadecimal digits and colons around a colon, and its colons."""
     begin = i

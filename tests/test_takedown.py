@@ -21,8 +21,8 @@ from catalogs.ledger import Ledger
 from catalogs.takedown import Takedown, plain_url
 from mixing.export.audit import audit_export
 from mixing.export.flow import run_export
-from mixing.export.options import Options
 from mixing.export.mixture import load_mixture
+from mixing.export.options import Options
 from pipeline.recipe import load_recipe
 from pipeline.run import run
 from pipeline.schedule import Settings, start_ray
