@@ -69,7 +69,7 @@ def _find(root: str, what: str, limit: int, match: str) -> list[Story]:
 
         for row in rows(f"SELECT * FROM documents WHERE {match} OR id = $1 LIMIT {limit}", what):
             story = Story(_document_outcome(row), row)
-            if row["kept"] and (row["contamination"] or row["pii"]):
+            if row["kept"] and (row.get("contamination") or row.get("pii")):
                 story.outcome += _scrubbed(rows, row)
             if (row["dup_count"] or 1) > 1:
                 story.copies = _copies(rows, row)
