@@ -212,15 +212,16 @@ def test_each_verb_does_its_part_and_what_that_needs(studied, tmp_path):
     assert len(scores) == 4 and all(0 < one["sums"]["bpb"] < 20 for one in scores)
     larger = {**study, "domains": STUDY["domains"], "out": "more"}
     larger["evaluation"] = STUDY["evaluation"]
-    larger["swarm"] = {"reuse": "parts", "mixes": 2}
+    larger["swarm"] = {"reuse": "parts", "mixes": 3}
     path.write_text(yaml.safe_dump(larger))
     shop = train_study(str(path), SETTINGS)
     kinds = shop.swarm().kinds
-    assert kinds.count("kept") == 4 and kinds.count("extend") == 2
+    assert kinds.count("kept") == 4 and kinds.count("extend") == 3
     old = {one.name: one.read_bytes() for one in (folder / "parts" / "train").iterdir()}
     new = {one.name: one.read_bytes() for one in (folder / "more" / "train").iterdir()}
-    assert old.items() <= new.items() and len(shop.plan["train"]) == 6
-    assert all(mix[2] > 0 for mix in shop.swarm().shares[4:])
+    assert old.items() <= new.items() and len(shop.plan["train"]) == 7
+    fresh = shop.swarm().domains.index("numbers")
+    assert (shop.swarm().shares[4:, fresh] > 0).all()
 
 
 def test_a_refined_swarm_has_its_further_runs(studied, tmp_path):
@@ -233,7 +234,7 @@ def test_a_refined_swarm_has_its_further_runs(studied, tmp_path):
     runs, _, paths = fit_study(str(path), SETTINGS)
     assert runs.kinds.count("refine") == len(found["mixes"])
     lines = Path(paths["ratios"]).read_text().splitlines()
-    assert lines[0] == "index,code,prose,numbers" and len(lines) == len(runs.shares) + 1
+    assert lines[0] == "index," + ",".join(runs.domains) and len(lines) == len(runs.shares) + 1
 
 
 @pytest.mark.parametrize(
