@@ -188,34 +188,39 @@ class Contamination:
         """The items of one text, from the parts found in it."""
         index = self.index
         low, high = int(words.offsets[text]), int(words.offsets[text + 1])
-        best: dict[int, tuple[float, int, int]] = {}
+        places: dict[int, list[tuple[float, int, int]]] = {}
         for (_, part, start, end, _), gain in zip(found.tolist(), gains.tolist(), strict=True):
-            if part not in best or gain > best[part][0]:
-                best[part] = gain, start, end
+            places.setdefault(part, []).append((gain, start, end))
+        places = {part: _apart(own) for part, own in places.items()}
         matches: list[Match] = []
-        for item in self._items_of(best):
+        for item in self._items_of(places):
             question, answer, passage = index.items[item, 1:].tolist()
-            context = best.get(passage) if passage >= 0 else None
-            asked = best.get(question)
-            if asked is None and context is not None:
-                reach = min(high, low + context[2] + PASSAGE_WORDS)
-                asked = self._near(words, low, low + context[2], reach, question)
-                if asked is not None and asked[0] < 0.9 * index.totals[question]:
-                    asked = None
-            if asked is None:
-                continue
-            replied = self._answer(words, low, high, asked, answer) if answer >= 0 else None
-            parts = [(QUESTION, question, asked)]
-            if replied is not None:
-                parts.append((ANSWER, answer, replied))
-            if context is not None:
-                parts.append((PASSAGE, passage, context))
-            score = self._score(parts)
-            if score:
-                matches += [
-                    Match(text, item, kind, start, end, score) for kind, _, (_, start, end) in parts
-                ]
+            contexts = places.get(passage, [])
+            asked = places.get(question, [])
+            if not asked and contexts:
+                asked = self._asked_after(words, low, high, contexts, question)
+            own: set[Match] = set()
+            for here in asked:
+                parts = [(QUESTION, question, here)]
+                if answer >= 0 and (replied := self._answer(words, low, high, here, answer)):
+                    parts.append((ANSWER, answer, replied))
+                parts += [(PASSAGE, passage, max(contexts))] if contexts else []
+                if score := self._score(parts):
+                    parts += [(PASSAGE, passage, place) for place in contexts]
+                    own.update(Match(text, item, kind, *at[1:], score) for kind, _, at in parts)
+            best = max((match.score for match in own), default=0.0)
+            matches += sorted({match._replace(score=best) for match in own})
         return matches
+
+    def _asked_after(self, words, low: int, high: int, contexts, question: int):
+        """Places of a short question behind its passage, where nearly all of it must stand."""
+        found = []
+        for _, _, end in contexts:
+            reach = min(high, low + end + PASSAGE_WORDS)
+            near = self._near(words, low, low + end, reach, question)
+            if near is not None and near[0] >= 0.9 * self.index.totals[question]:
+                found.append(near)
+        return found
 
     def _items_of(self, parts: Iterable[int]) -> list[int]:
         index = self.index
@@ -271,6 +276,17 @@ class Contamination:
         if gain < FLOOR * index.totals[part] or gain == 0:
             return None
         return gain, int(place[0]) - low, int(place[1]) - low
+
+
+def _apart(places: list[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
+    """Places (gain, start, end) of one part that do not overlap, the best of each heap of them."""
+    apart: list[tuple[float, int, int]] = []
+    for place in sorted(places, key=lambda place: (place[1], -place[0])):
+        if apart and place[1] < apart[-1][2]:
+            apart[-1] = max(apart[-1], place)
+        else:
+            apart.append(place)
+    return apart
 
 
 def needed(information: float, threshold: float) -> float:

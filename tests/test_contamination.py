@@ -147,6 +147,13 @@ def test_clean_text_and_near_misses_are_left_alone():
     assert not any(MATCHER.tag(texts).to_pylist())
 
 
+def test_every_copy_of_an_item_is_found():
+    item = ITEMS[1]
+    text = f"{item.question} Danzig. {prose(1)} {item.question} Danzig. {prose(2)} {item.question}"
+    matches = [m for m in MATCHER.tag([text]).to_pylist()[0] if m["item"] == "capital"]
+    assert [m["part"] for m in matches] == ["question", "answer", "question", "answer", "question"]
+
+
 def test_which_items_can_be_told():
     assert MATCHER.told().tolist() == [True, True, True, True, False]
 
