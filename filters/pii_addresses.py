@@ -31,7 +31,7 @@ _RESERVED = re.compile(
 _NOBODY = frozenset(b"git hg svn".split())
 _OCTET = rb"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _V4_BODY = _OCTET + rb"(?:\." + _OCTET + rb"){3}(?![\w-])(?!\.\d)(?!/\d{3})"
-_V4 = re.compile(rb"(?<![\w.,/-])(?<!\d )" + _V4_BODY)
+_V4 = re.compile(rb"(?<![\w.,/-])" + _V4_BODY)
 _V4_URL = re.compile(rb"(?<=://)" + _V4_BODY)
 _V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}(?![\w:])")
 _ADDRESS_WORDS = re.compile(
@@ -176,32 +176,49 @@ def is_date(data: bytes, start: int, end: int) -> bool:
 
 
 def find_phones(data: bytes, start: int, end: int, regions: Sequence[str]) -> Iterator[Find]:
-    """Telephone numbers that overlap the bytes from start to end."""
-    for match in matches(_PHONE, data, start - 4, end + 4):
-        text = match.group().decode()
-        digits = sum(char.isdigit() for char in text)
-        if not 7 <= digits <= 15 or match.end() <= start:
-            continue
-        line = before(data, match.start())
-        said = bool(_PHONE_WORDS.search(line))
-        world = text.startswith(("+", "(+"))
-        if not said and (_NOT_PHONE.search(line) or _DATE.match(text)):
-            continue
-        plain = _PLAIN_US.fullmatch(text) is not None
-        if world:
-            sure = 0.95 if said else 0.9
-        elif said and not _DATE.fullmatch(text):
-            sure = 0.9
-        elif plain:
-            sure = 0.7
-        else:
-            continue
-        if text.count("(") != text.count(")"):
-            continue
-        for region in (None,) if world else (("US",) if plain and not said else regions):
-            if _is_phone(text, region):
-                yield Find(*match.span(), "phone", "phone", sure)
-                break
+    """Telephone numbers that overlap the bytes from start to end.
+
+    Where the whole stretch is none, what follows a blank may be another number: the end is given
+    up blank by blank, and then the beginning.
+    """
+    at, high = max(0, start - 4), min(len(data), end + 4)
+    while match := _PHONE.search(data, at, high):
+        first, last = match.span()
+        found = None
+        while found is None and last - first >= 7:
+            whole = last < high or high == len(data)
+            found = _phone_at(data, first, last, regions) if whole else None
+            if found is None:
+                last = max(data.rfind(b" ", first, last), first)
+        if found:
+            yield found
+        following = data.find(b" ", first, match.end())
+        at = last if found else following + 1 if following >= 0 else match.end()
+
+
+def _phone_at(data: bytes, start: int, end: int, regions: Sequence[str]) -> Find | None:
+    text = data[start:end].decode()
+    digits = sum(char.isdigit() for char in text)
+    if not (7 <= digits <= 15 and text[-1].isdigit() and text.count("(") == text.count(")")):
+        return None
+    line = before(data, start)
+    said = bool(_PHONE_WORDS.search(line))
+    world = text.startswith(("+", "(+"))
+    if not said and (_NOT_PHONE.search(line) or _DATE.match(text)):
+        return None
+    plain = _PLAIN_US.fullmatch(text) is not None
+    if world:
+        sure = 0.95 if said else 0.9
+    elif said and not _DATE.fullmatch(text):
+        sure = 0.9
+    elif plain:
+        sure = 0.7
+    else:
+        return None
+    own = (None,) if world else ("US",) if plain and not said else regions
+    if any(_is_phone(text, region) for region in own):
+        return Find(start, end, "phone", "phone", sure)
+    return None
 
 
 def _is_phone(text: str, region: str | None) -> bool:

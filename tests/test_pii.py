@@ -116,6 +116,14 @@ def test_languages_and_regions_decide_whose_numbers_count():
     assert found("54362315K", "es") and not found("54362315K", "en")
 
 
+def test_neighbours_are_told_apart():
+    text = "anna@gmail.com 212-736-5000 81.2.69.142 "
+    assert [type for type, _ in found(text * 20)] == ["email", "phone", "ip"] * 20
+    assert found("Call 212-736-5000 24/7") == [("phone", "212-736-5000")]
+    assert len(found("212-736-5000 415-772-2671")) == 2
+    assert found("in room 12 (212) 736-5000") == [("phone", "(212) 736-5000")]
+
+
 def test_types_and_confidence_choose():
     text = "anna@gmail.com, 212-736-5000"
     assert found(text, types=["email"]) == [("email", "anna@gmail.com")]
