@@ -118,7 +118,7 @@ class _Export:
             check_predicates(self.mixture, run)
         self.held = held_ids([self.mixture.path(name) for name in self.mixture.held_out])
         units = corpus_units(self.runs)
-        inputs = [one for unit in units for one in (unit.row.checksum("corpus"), *unit.row.inputs)]
+        inputs = [one for unit in units for one in unit.inputs]
         whole = self._address("manifest", self._config(), inputs)
         found = self._finished(whole)
         if found:
@@ -167,8 +167,7 @@ class _Export:
             "tokenizer": self.tokenizer and (self.options.tokenizer, self._identity),
         }
         config = [[mixture[key] for key in keys], self.held, self.options.seed, self._identity]
-        inputs = [unit.row.checksum("corpus"), *unit.row.inputs]
-        return self._job("select", unit.name, select_rows, config, inputs, arguments)
+        return self._job("select", unit.name, select_rows, config, unit.inputs, arguments)
 
     def _draw(self, units: list[Unit], selected: list[Row]) -> tuple[list[Drawn], list[Row] | None]:
         """Draw; what is tokenised for it grows until the draw has enough."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from catalogs.applied import KIND, STEP
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
 
@@ -12,12 +13,14 @@ from catalogs.ledger import Ledger, Row
 _BEHIND = ("documents", "attributes", "boilerplate", "cuts", "consent")
 
 
-def rows_behind(rows: list[Row]) -> Iterator[tuple[Row, list[tuple[str, str]]]]:
-    """Each WRITE row of a run with the (step, shard) of the rows its shard was made from."""
-    places: dict[str, list[tuple[str, str]]] = {}
+def rows_behind(rows: list[Row]) -> Iterator[tuple[Row, list[Row]]]:
+    """Each WRITE row of a run with the rows its shard was made from, and scores given since."""
+    places: dict[str, list[Row]] = {}
     for row in rows:
         for kind in row.files.keys() & set(_BEHIND):
-            places.setdefault(row.files[kind].checksum, []).append((row.step, row.shard))
+            places.setdefault(row.files[kind].checksum, []).append(row)
+        if row.step.startswith(STEP) and KIND in row.files and row.inputs:
+            places.setdefault(row.inputs[0], []).append(row)  # of the documents that it scored
     for row in rows:
         if row.step == "write":
             sums = [one.rpartition(":")[2] for one in row.inputs]  # shard//kind:checksum
@@ -38,6 +41,8 @@ class Unit:
         Its row of WRITE.
     rows
         (step, shard) of the rows that it was made from.
+    inputs
+        Checksums of the file and of all that its catalogue reads.
     corpus
         Path of the file.
     """
@@ -46,6 +51,7 @@ class Unit:
     run: int
     row: Row
     rows: list[tuple[str, str]]
+    inputs: list[str]
     corpus: str
 
 
@@ -65,5 +71,8 @@ def corpus_units(runs: list[str]) -> list[Unit]:
             raise UserError(f"{run}: no corpus/ here; is this a run folder?")
         for row, rows in written:
             name = f"{number:02d}-{row.shard.replace('/', '.')}"
-            units.append(Unit(name, number, row, rows, ledger.file(row.files["corpus"])))
+            places = [(one.step, one.shard) for one in rows]
+            scores = [one.checksum(KIND) for one in rows if KIND in one.files]
+            inputs = [row.checksum("corpus"), *row.inputs, *scores]
+            units.append(Unit(name, number, row, places, inputs, ledger.file(row.files["corpus"])))
     return units
