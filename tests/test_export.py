@@ -28,6 +28,7 @@ from typer.testing import CliRunner
 
 from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
+from catalogs.ledger import File, Row
 from corpusmill.cli import app
 from mixing.export.audit import audit_export
 from mixing.export.flow import run_export
@@ -36,6 +37,7 @@ from mixing.export.gather import _cut
 from mixing.export.mixture import load_mixture
 from mixing.export.options import Options
 from mixing.export.sample import buckets, copy_keys, repetitions, row_hashes, uniforms
+from mixing.export.units import rows_behind
 from pipeline.recipe import load_recipe
 from pipeline.run import run
 from pipeline.schedule import Settings, start_ray
@@ -379,6 +381,25 @@ def test_two_runs_are_one_corpus(milled, tmp_path):
         (milled / "run").resolve(),
         (tmp_path / "run").resolve(),
     ]
+
+
+def test_scores_given_to_a_finished_run_stand_behind_its_shards():
+    def row(step, shard, inputs=(), **files):
+        made = {kind: File(f"{kind}/{shard}", 1, 1, sums) for kind, sums in files.items()}
+        return Row(step, shard, "", made, 1, 1, inputs=list(inputs))
+
+    rows = [
+        row("ingest", "a", documents="d1"),
+        row("ingest", "b", documents="d2"),
+        row("judge", "a", attributes="j1"),
+        row("apply-good", "a", ["d1"], applied="s1"),
+        row("apply-good", "b", ["d2"], applied="s2"),
+        row("write", "w", ["a//documents:d1", "a//attributes:j1"], corpus="c"),
+    ]
+    ((written, behind),) = rows_behind(rows)
+    assert written.shard == "w"
+    found = {(one.step, one.shard) for one in behind}
+    assert found == {("ingest", "a"), ("judge", "a"), ("apply-good", "a")}
 
 
 # mistakes and damage -------------------------------------------------------------------------
