@@ -11,7 +11,7 @@ from mixing.average import Average
 from mixing.laws import Law, make_law
 
 CANDIDATES = ("average", "power", "power-per-domain", "gp", "residual", "log-linear", "linear")
-_CLEARLY = 1.0  # standard errors by which another law must beat the preferred one
+_CLEARLY = 2.0  # standard errors by which another law must beat the preferred one
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def choose(
 ) -> list[str]:
     """The law to trust for each task.
 
-    It is the preferred one, unless another's squared errors are less by more than a standard error
-    of the difference: with few runs the best of many scores is partly luck. Runs count by `weight`,
+    It is the preferred one, unless another's squared errors are less by more than two standard
+    errors of the difference: with few runs the best of many scores is partly luck. Runs count by `weight`,
     (runs,).
     """
     chosen = []
