@@ -119,8 +119,8 @@ def choose(
     """The law to trust for each task.
 
     It is the preferred one, unless another's squared errors are less by more than two standard
-    errors of the difference: with few runs the best of many scores is partly luck. Runs count by `weight`,
-    (runs,).
+    errors of the difference: with few runs the best of many scores is partly luck. Runs count by
+    `weight`, (runs,).
     """
     chosen = []
     for task in range(Y.shape[1]):
