@@ -165,6 +165,7 @@ def test_compressed_lines_and_awkward_records(folder):
         ("m.parquet", {"text": pa.array([], pa.string())}, "m.parquet: holds no documents"),
         ("n.csv", b"text\na\n", "expected .parquet, or .jsonl"),
     ],
+    ids="abcdefghijklmn",
 )
 def test_what_cannot_be_read_is_told_with_its_place(folder, name, content, message):
     path = folder / name
