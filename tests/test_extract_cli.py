@@ -170,7 +170,11 @@ def test_an_interrupted_run_says_so_and_leaves_nothing_behind(tmp_path):
     out = tmp_path / "out.jsonl"
     command = ["extract", str(tmp_path), "--jsonl", str(out), "--engine", "resiliparse"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "corpusmill", *command], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "corpusmill", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        # shells have their background jobs ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     parent = psutil.Process(process.pid)
     busy = wait_for(lambda: [c for c in parent.children() if sum(c.cpu_times()[:2]) > 1.5])

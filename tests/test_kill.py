@@ -109,7 +109,14 @@ RANGES = {
     "worker": ((0, 2), (2, 4)),
     "raylet": ((0, 4), (4, 14)),
 }
-MOMENTS = [(kind, SEED.randrange(*span)) for kind, spans in RANGES.items() for span in spans]
+SLOW = {("driver", (4, 14)), ("raylet", (4, 14))}
+MOMENTS = [
+    pytest.param(
+        kind, SEED.randrange(*span), marks=[pytest.mark.slow] if (kind, span) in SLOW else []
+    )
+    for kind, spans in RANGES.items()
+    for span in spans
+]
 
 
 @pytest.mark.parametrize(("kind", "after"), MOMENTS)

@@ -242,7 +242,7 @@ HOSTILE = {
         {"corrupt"},
     ),
     "cut off": (lambda: good()[:200], {"corrupt"}),
-    "without trailer": (lambda: good()[: good().index(b"xref")], {"ok", "corrupt"}),
+    "without trailer": (lambda: good()[: good().index(b"xref")], {"partial"}),
     "no pages": (lambda: make().bytes(), {"empty", "corrupt"}),
     "page tree loop": (loop, {"corrupt", "empty"}),
     "zero area": (lambda: with_box(b"[0 0 0 0]"), {"ok", "corrupt"}),
