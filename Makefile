@@ -30,7 +30,7 @@ demo: $(STAMP)
 	@$(BIN)/corpusmill run recipes/demo.yaml
 	@echo
 	@echo "Which licences does the corpus hold, and how many tokens under each?"
-	@$(BIN)/corpusmill sql runs/demo "select license, licence_scope, count(*) as documents, sum(n_tokens) as tokens from corpus group by all order by tokens desc limit 12"
+	@$(BIN)/corpusmill sql runs/demo "select license, license_scope, count(*) as documents, sum(n_tokens) as tokens from corpus group by all order by tokens desc limit 12"
 	@echo
 	@$(BIN)/corpusmill mix run recipes/demo-mix.yaml
 
