@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 MERGE_ROWS = 4096
+RUN_ROWS = 256
+"""Rows of a spilled run that are read together: they are wide, and there may be many runs."""
 ROW_GROUP_BYTES = 8 << 20
 
 
@@ -66,21 +68,44 @@ class SortedShard:
     def _spill(self) -> None:
         if self._tables:
             run = f"{self.path}.run{len(self._runs)}.parquet"
-            pq.write_table(self._sorted(), run, compression="zstd", row_group_size=MERGE_ROWS)
+            pq.write_table(self._sorted(), run, compression="zstd", row_group_size=RUN_ROWS)
             self._runs.append(run)
 
     def _merged(self) -> Iterator[pa.Table]:
-        with duckdb.connect() as connection:
-            connection.execute("SET threads = 1; SET TimeZone = 'UTC'")
-            connection.execute(f"SET memory_limit = '{max(self.buffer_bytes, 256 << 20)}B'")
-            connection.execute(f"SET temp_directory = '{self.path}.spill'")
-            columns = ", ".join(f'"{name}"' for name in self.schema.names)
-            order = ", ".join(f'"{name}"' for name in self.order)
-            reader = connection.sql(  # unlike execute(), it streams
-                f"SELECT {columns} FROM read_parquet($1) ORDER BY {order}", params=[self._runs]
-            ).to_arrow_reader(MERGE_ROWS)
-            for batch in reader:
-                yield conform(pa.Table.from_batches([batch]), self.schema)
+        """The rows of all runs in order, a few of each run in memory at a time."""
+        keys = [pq.read_table(run, columns=self.order) for run in self._runs]
+        indices = pc.sort_indices(
+            pa.concat_tables(keys), sort_keys=[(name, "ascending") for name in self.order]
+        )
+        runs = np.repeat(np.arange(len(keys)), [len(key) for key in keys])[indices.to_numpy()]
+        del keys, indices
+        streams = [_Stream(run) for run in self._runs]
+        for at in range(0, len(runs), RUN_ROWS):
+            own = runs[at : at + RUN_ROWS]
+            found, counts = np.unique(own, return_counts=True)
+            parts = [streams[run].take(n) for run, n in zip(found, counts, strict=True)]
+            # rows come grouped by run, in order in each; back to where they belong
+            places = np.argsort(np.argsort(own, kind="stable"), kind="stable")
+            table = conform(pa.concat_tables(parts), self.schema)
+            yield _take(table, pa.array(places))
+
+
+class _Stream:
+    """The rows of a sorted run, a few at a time."""
+
+    def __init__(self, path: str):
+        self.batches = pq.ParquetFile(path, pre_buffer=False).iter_batches(RUN_ROWS)
+        self.held: pa.Table | None = None
+
+    def take(self, count: int) -> pa.Table:
+        parts = []
+        while count:
+            if not self.held:
+                self.held = pa.Table.from_batches([next(self.batches)])
+            parts.append(self.held.slice(0, count))
+            self.held = self.held.slice(len(parts[-1]))
+            count -= len(parts[-1])
+        return pa.concat_tables(parts)
 
 
 def write_table(
@@ -100,12 +125,17 @@ def write_table(
                 held += size
                 if held >= ROW_GROUP_BYTES:
                     pending.append(table.slice(start, row + 1 - start))
-                    writer.write_table(pa.concat_tables(pending), row_group_size=1 << 30)
+                    _write_group(writer, pending)
                     pending, held, start = [], 0, row + 1
             if start < len(table):
                 pending.append(table.slice(start))
         if pending:
-            writer.write_table(pa.concat_tables(pending), row_group_size=1 << 30)
+            _write_group(writer, pending)
+
+
+def _write_group(writer: pq.ParquetWriter, tables: list[pa.Table]) -> None:
+    # one chunk a column: pages end where chunks do, and bytes must not tell how rows arrived
+    writer.write_table(pa.concat_tables(tables).combine_chunks(), row_group_size=1 << 30)
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

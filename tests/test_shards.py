@@ -47,6 +47,17 @@ def test_bytes_depend_on_the_rows_alone(tmp_path_factory, texts, seed, sizes):
     assert sorted(table["text"].to_pylist()) == sorted(texts)
 
 
+def test_a_large_shard_is_merged_from_many_runs_to_the_same_bytes(tmp_path):
+    rows = [
+        {"id": f"{n * 7919 % 6007:06d}", "row_id": str(n), "text": f"{n} " * (n % 700)}
+        for n in range(6007)
+    ]
+    plain = write(tmp_path / "plain.parquet", rows, [], 1 << 30)
+    spilled = write(tmp_path / "spilled.parquet", rows[::-1], [50] * 120, 300_000)
+    assert spilled == plain
+    assert not list(tmp_path.glob("*.run*"))
+
+
 def test_row_groups_are_bounded_in_bytes(tmp_path):
     rows = [{"id": str(n), "row_id": str(n), "text": "x" * 1_000_000} for n in range(40)]
     write(tmp_path / "x.parquet", rows, [], 1 << 30)
