@@ -211,7 +211,7 @@ class Limits(Strict):
     max_bytes: int = Field(20_000_000, ge=1, description="largest HTML payload parsed, bytes")
     max_pdf_bytes: int = Field(256_000_000, ge=1, description="largest PDF parsed, bytes")
     batch: int = Field(64, ge=1, description="records tagged together")
-    buffer_mb: int = Field(512, ge=1, description="text held before a task spills to disk, MiB")
+    buffer_mb: int = Field(128, ge=1, description="text held before a task spills to disk, MiB")
     dedup_memory_mb: int = Field(1024, ge=128, description="memory of a deduplication task, MiB")
     stall_seconds: float = Field(1800.0, gt=0, description="a task without progress is killed")
     attempts: int = Field(40, ge=1, description="tries of one task, all rungs of the ladder")
