@@ -167,7 +167,7 @@ def audit_export(folder: str) -> None:
     show_table("Shares of tokens, counted again", columns, body, " ".join(columns[1:]))
     output.print(
         f"{result.shards} shards, {result.files} files, {size(result.bytes)} verified; "
-        f"{result.compared} pieces tokenised again from their documents",
+        f"{result.compared} pieces compared with their documents",
         soft_wrap=True,
     )
     for run in result.unseen:

@@ -29,6 +29,7 @@ from typer.testing import CliRunner
 from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
 from catalogs.ledger import File, Row
+from catalogs.storage import checksum
 from corpusmill.cli import app
 from mixing.export.audit import audit_export
 from mixing.export.flow import run_export
@@ -154,8 +155,7 @@ def test_shares_are_met_and_the_audit_counts_them(exported, name):
     assert dict(audited.tokens) == {n: d["tokens"] for n, d in manifest["domains"].items()}
     assert len(manifest["shards"]) == 3
     assert not (out / "work").exists()
-    if manifest["dtype"]:
-        assert audited.compared >= 40
+    assert audited.compared >= 40
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
@@ -456,6 +456,26 @@ def test_the_audit_finds_a_manifest_that_flatters(exported, tmp_path):
     manifest["domains"]["long"]["achieved"] = 0.5
     (copy / "manifest.json").write_text(json.dumps(manifest))
     assert any("'long'" in problem for problem in audit_export(str(copy)).problems)
+
+
+def test_the_audit_finds_a_text_that_the_run_does_not_have(exported, tmp_path):
+    exported_to, _ = exported("parquet")
+    out = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(exported_to), str(out)], check=True)
+    manifest = json.loads((out / "manifest.json").read_text())
+    for shard in manifest["shards"]:
+        name = f"{shard['name']}.parquet"
+        path = out / "data" / name
+        table = pq.read_table(path)
+        at = table.schema.get_field_index("text")
+        words = pa.array([text.upper() for text in table["text"].to_pylist()])
+        pq.write_table(table.set_column(at, table.schema.field("text"), words), path)
+        shard["files"][name] |= {"bytes": path.stat().st_size, "checksum": checksum(str(path))}
+    manifest["runs"] = [os.path.abspath(exported_to / run) for run in manifest["runs"]]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    problems = audit_export(str(out)).problems
+    assert problems
+    assert all("has another text now" in line for line in problems)
 
 
 def test_a_killed_export_goes_on_to_the_same_bytes(milled, exported, tmp_path):

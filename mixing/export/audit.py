@@ -23,7 +23,7 @@ from mixing.export.sample import number_hashes
 from mixing.export.tokenise import encode
 from proxies.tokenizer import load_tokenizer
 
-SAMPLE = 64  # pieces that are tokenised again from their run
+SAMPLE = 64  # pieces that are compared with their document in the run
 
 
 @dataclass
@@ -35,7 +35,7 @@ class ExportAudit:
     problems
         One line each; they name the file.
     compared
-        Pieces whose ids were compared with their document, tokenised again.
+        Pieces that were compared with their document: texts as they are, ids by tokenising it.
     unseen
         Runs that could not be opened for that.
     """
@@ -108,7 +108,7 @@ def _check_files(folder: str, shard: dict[str, Any], result: ExportAudit) -> boo
 def _check_shard(
     folder: str, number: int, entry: dict[str, Any], result: ExportAudit
 ) -> list[dict[str, Any]]:
-    """Check one shard against its trace; returns some pieces with their ids."""
+    """Check one shard against its trace; returns some pieces with their ids or text."""
     manifest, name = result.manifest, entry["name"]
     form = FORMATS[manifest["format"]]
     path = os.path.join(folder, manifest["folder"], name + form.suffix)
@@ -146,12 +146,16 @@ def _check_shard(
         gaps = int((shard.lengths != held).sum())
         expect(f"has {filled} tokens of padding", filled == entry["padding"] and gaps <= 1)
     if shard.row_ids is not None:
-        expect("rows are not those of the trace", shard.row_ids == trace["row_id"].to_pylist())
-    return _check_ids(number, shard, trace, result, expect) if shard.tokens is not None else []
+        if shard.row_ids == trace["row_id"].to_pylist():
+            return _some(number, trace, manifest, lambda i: {"text": shard.texts[i].as_py()})
+        expect("rows are not those of the trace", False)
+        return []
+    return _check_ids(number, shard, trace, manifest, expect)
 
 
-def _check_ids(number: int, shard: Shard, trace: pa.Table, result: ExportAudit, expect) -> list:
-    manifest = result.manifest
+def _check_ids(
+    number: int, shard: Shard, trace: pa.Table, manifest: dict[str, Any], expect: Callable
+) -> list[dict[str, Any]]:
     begins = np.cumsum(shard.lengths) - shard.lengths
     at = begins[trace["sequence"].to_numpy()] + trace["position"].to_numpy()
     start, end = trace["start"].to_numpy(), trace["end"].to_numpy()
@@ -160,18 +164,19 @@ def _check_ids(number: int, shard: Shard, trace: pa.Table, result: ExportAudit, 
     expect("documents are not ended", bool((shard.tokens[at[new] - 1] == eos).all()))
     pad = shard.tokens[at[-1] + end[-1] - start[-1] :] if len(at) else shard.tokens
     expect("padding is no end token", bool((pad[: manifest["padding"]] == eos).all()))
+    return _some(
+        number, trace, manifest, lambda i: {"ids": shard.tokens[at[i] : at[i] + end[i] - start[i]]}
+    )
+
+
+def _some(
+    number: int, trace: pa.Table, manifest: dict[str, Any], content: Callable[[int], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Pieces drawn by the hash of their number, each with its content."""
     few = -(-SAMPLE // len(manifest["shards"]))
-    order = np.argsort(number_hashes(np.arange(len(at)), number, 0), kind="stable")[:few]
-    return [
-        {
-            "run": trace["run"][i].as_py(),
-            "row_id": trace["row_id"][i].as_py(),
-            "start": int(start[i]),
-            "end": int(end[i]),
-            "ids": shard.tokens[at[i] : at[i] + end[i] - start[i]],
-        }
-        for i in order.tolist()
-    ]
+    drawn = np.argsort(number_hashes(np.arange(len(trace)), number, 0), kind="stable")[:few]
+    rows = trace.take(drawn).to_pylist()
+    return [row | content(i) for row, i in zip(rows, drawn.tolist(), strict=True)]
 
 
 def _check_sums(manifest: dict[str, Any], result: ExportAudit) -> None:
@@ -221,11 +226,7 @@ def _check_copies(traces: list[str], manifest: dict[str, Any], result: ExportAud
 def _compare(
     folder: str, manifest: dict[str, Any], pieces: list[dict[str, Any]], result: ExportAudit
 ) -> None:
-    if not pieces:
-        return
-    path = os.path.join(folder, TOKENIZER)
-    tokenizer = load_tokenizer(path if os.path.exists(path) else "bytes")
-    dtype = np.dtype(manifest["dtype"])
+    same = _comparison(folder, manifest)
     for number, run in enumerate(manifest["runs"]):
         own = [piece for piece in pieces if piece["run"] == number]
         try:
@@ -244,7 +245,21 @@ def _compare(
             if text is None:
                 result.problems.append(f"{run}: no row {piece['row_id']} in its corpus any more")
                 continue
-            ids = encode(tokenizer, [text], dtype)[0][piece["start"] : piece["end"]]
             result.compared += 1
-            if not np.array_equal(ids, piece["ids"]):
-                result.problems.append(f"{run}: row {piece['row_id']} has other tokens now")
+            if not same(piece, text):
+                result.problems.append(f"{run}: row {piece['row_id']} has another text now")
+
+
+def _comparison(folder: str, manifest: dict[str, Any]) -> Callable[[dict[str, Any], str], bool]:
+    """Whether a piece is what its document's text gives."""
+    if not FORMATS[manifest["format"]].tokenised:
+        return lambda piece, text: piece["text"] == text
+    path = os.path.join(folder, TOKENIZER)
+    tokenizer = load_tokenizer(path if os.path.exists(path) else "bytes")
+    dtype = np.dtype(manifest["dtype"])
+
+    def same(piece: dict[str, Any], text: str) -> bool:
+        ids = encode(tokenizer, [text], dtype)[0][piece["start"] : piece["end"]]
+        return np.array_equal(ids, piece["ids"])
+
+    return same

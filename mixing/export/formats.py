@@ -39,13 +39,14 @@ class Shard:
         Tokens of each sequence as the file says, (sequences,).
     tokens
         All ids one after another; None for texts.
-    row_ids
-        Of each text; None for ids.
+    row_ids, texts
+        Of each document; None for ids.
     """
 
     lengths: np.ndarray
     tokens: np.ndarray | None = None
     row_ids: list[str] | None = None
+    texts: pa.ChunkedArray | None = None
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def write_parquet(work: Work, arguments: dict[str, Any], table: pa.Table) -> Non
 
 
 def read_parquet(path: str, manifest: dict[str, Any]) -> Shard:
-    table = pq.read_table(path, columns=["row_id", "n_tokens"])
-    return Shard(table["n_tokens"].to_numpy(), row_ids=table["row_id"].to_pylist())
+    table = pq.read_table(path, columns=["row_id", "n_tokens", "text"])
+    lengths, row_ids = table["n_tokens"].to_numpy(), table["row_id"].to_pylist()
+    return Shard(lengths, row_ids=row_ids, texts=table["text"])
 
 
 def write_jsonl(work: Work, arguments: dict[str, Any], table: pa.Table) -> None:
@@ -118,13 +120,14 @@ def write_jsonl(work: Work, arguments: dict[str, Any], table: pa.Table) -> None:
 
 
 def read_jsonl(path: str, manifest: dict[str, Any]) -> Shard:
-    lengths, row_ids = [], []
+    lengths, row_ids, texts = [], [], []
     with open(path, "rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as file:
         for line in io.TextIOWrapper(file, "utf-8", newline="\n"):
             row = json.loads(line)
             lengths.append(row["n_tokens"])
             row_ids.append(row["row_id"])
-    return Shard(np.array(lengths, np.int64), row_ids=row_ids)
+            texts.append(row["text"])
+    return Shard(np.array(lengths, np.int64), row_ids=row_ids, texts=pa.chunked_array([texts]))
 
 
 def _iso(value: Any) -> str:
