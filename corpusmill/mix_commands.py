@@ -7,63 +7,22 @@ from typing import Annotated, Any
 import typer
 
 from catalogs.errors import UserError
+from corpusmill.mix_options import (
+    Address,
+    Available,
+    MaybeStudy,
+    Metrics,
+    ModelFolder,
+    Question,
+    Ratios,
+    StudyFile,
+    Workers,
+    asks,
+)
 from corpusmill.mix_output import following, show_answer, show_fit, show_plan
 from corpusmill.terminal import errors, output, progress
 
 app = typer.Typer(help="Study mixtures: which sources in which proportions.", no_args_is_help=True)
-
-StudyFile = Annotated[str, typer.Argument(help="The study, a YAML file.", metavar="STUDY")]
-MaybeStudy = Annotated[
-    str | None, typer.Argument(help="The study, a YAML file.", metavar="[STUDY]")
-]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Proxies trained at once; default all CPUs.")
-]
-Address = Annotated[
-    str | None, typer.Option(help="Ray cluster to join; default RAY_ADDRESS, else local.")
-]
-Ratios = Annotated[
-    str | None,
-    typer.Option(help="CSV of a trained swarm: index, then a share per domain.", metavar="R.csv"),
-]
-Metrics = Annotated[
-    str | None,
-    typer.Option(help="CSV of its losses: index, then a column per task.", metavar="M.csv"),
-]
-ModelFolder = Annotated[
-    str | None,
-    typer.Option(help="Folder that keeps the fit; default the user's cache.", metavar="DIR"),
-]
-Weights = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Weights of tasks or families; those not named count 0 (others=1 counts them).",
-        metavar="NAME=W,…",
-    ),
-]
-Tokens = Annotated[str | None, typer.Option(help="Training tokens, such as 10B or 2T.")]
-Caps = Annotated[
-    list[str] | None, typer.Option("--cap", "--caps", help="Largest shares.", metavar="NAME=P,…")
-]
-Floors = Annotated[
-    list[str] | None, typer.Option("--floor", "--floors", help="Least shares.", metavar="NAME=P,…")
-]
-Epochs = Annotated[
-    str | None, typer.Option(help="Repetitions of a domain at most; none for no limit.")
-]
-Guard = Annotated[
-    float | None, typer.Option(min=0, help="No family may be this much worse than natural.")
-]
-Distance = Annotated[
-    float | None, typer.Option(min=1e-9, help="Distance from the natural mix at most, nats.")
-]
-Fading = Annotated[
-    bool | None, typer.Option("--fading/--no-fading", help="Repeated text counts less.")
-]
-Available = Annotated[
-    str | None,
-    typer.Option(help="CSV of an imported swarm's domains and their tokens.", metavar="T.csv"),
-]
 
 
 @app.callback()
@@ -171,18 +130,13 @@ def fit(
 
 
 @app.command()
+@asks
 def solve(
     study: MaybeStudy = None,
     ratios: Ratios = None,
     metrics: Metrics = None,
-    weights: Weights = None,
-    tokens: Tokens = None,
-    caps: Caps = None,
-    floors: Floors = None,
-    max_epochs: Epochs = None,
-    kl: Distance = None,
-    guard: Guard = None,
-    fading: Fading = None,
+    *,
+    question: Question,
     available: Available = None,
     out_model: ModelFolder = None,
     workers: Workers = None,
@@ -192,16 +146,8 @@ def solve(
 
     Example: corpusmill mix solve STUDY --weights math=2,code=1 --tokens 2T --cap code=.2
     """
-    from mixing.asking import parse_pairs
-
     _one_source(study, ratios, metrics, "solve")
-    asked = {
-        "weights": parse_pairs(weights, "--weights") if weights else None,
-        "tokens": _tokens(tokens),
-        "caps": parse_pairs(caps or [], "--cap"),
-        "floors": parse_pairs(floors or [], "--floor"),
-        "limits": _limits(max_epochs, kl, guard, fading),
-    }
+    asked = question.parsed()
     if study:
         from mixing.questions import solve_study
 
@@ -249,6 +195,7 @@ def confirm(study: StudyFile, workers: Workers = None, address: Address = None) 
 
 
 @app.command()
+@asks
 def report(
     study: MaybeStudy = None,
     ratios: Ratios = None,
@@ -256,14 +203,8 @@ def report(
     out: Annotated[
         str | None, typer.Option(help="Folder of an imported swarm's report.", metavar="DIR")
     ] = None,
-    weights: Weights = None,
-    tokens: Tokens = None,
-    caps: Caps = None,
-    floors: Floors = None,
-    max_epochs: Epochs = None,
-    kl: Distance = None,
-    guard: Guard = None,
-    fading: Fading = None,
+    *,
+    question: Question,
     available: Available = None,
     out_model: ModelFolder = None,
     workers: Workers = None,
@@ -277,28 +218,17 @@ def report(
     if study:
         from mixing.study import report_study
 
-        if weights or tokens or caps or floors or max_epochs or kl or guard or out:
+        if question != Question() or out:
             raise UserError("mix report: a study's report asks what the study file asks")
         _tell(report_study(study, *_at_work(workers, address)))
         return
-    from mixing.asking import parse_pairs
     from mixing.imported import report_tables
 
     if not out:
         raise UserError("mix report: give --out DIR for the report of an imported swarm")
     with following("fit") as tell:
         found = report_tables(
-            out,
-            ratios,
-            metrics,
-            available,
-            out_model,
-            tell=tell,
-            weights=parse_pairs(weights, "--weights") if weights else None,
-            tokens=_tokens(tokens),
-            caps=parse_pairs(caps or [], "--cap"),
-            floors=parse_pairs(floors or [], "--floor"),
-            limits=_limits(max_epochs, kl, guard, fading),
+            out, ratios, metrics, available, out_model, tell=tell, **question.parsed()
         )
     for line in found.notes:
         errors.print(line, markup=False, soft_wrap=True)
@@ -318,35 +248,6 @@ def _one_source(study: str | None, ratios: str | None, metrics: str | None, verb
         return
     if study or not (ratios and metrics):
         raise UserError(f"mix {verb}: give a study, or both --ratios R.csv and --metrics M.csv")
-
-
-def _tokens(text: str | None) -> int | None:
-    from mixing.study_file import parse_count
-
-    if text is None:
-        return None
-    try:
-        count = parse_count(text)
-    except ValueError as error:
-        raise UserError(f"--tokens: {error}") from None
-    if count < 1:
-        raise UserError(f"--tokens: expected at least one token, got {text}")
-    return count
-
-
-def _limits(max_epochs, kl, guard, fading) -> dict[str, Any]:
-    found = {"kl": kl, "guard": guard, "fading": fading}
-    found = {name: value for name, value in found.items() if value is not None}
-    if max_epochs is not None:
-        try:
-            found["max_epochs"] = None if max_epochs == "none" else float(max_epochs)
-        except ValueError:
-            raise UserError(
-                f"--max-epochs: expected a number or none, got '{max_epochs}'"
-            ) from None
-        if max_epochs != "none" and not found["max_epochs"] > 0:
-            raise UserError(f"--max-epochs: expected more than 0, got {max_epochs}")
-    return found
 
 
 def _count(shop, step: str) -> None:
