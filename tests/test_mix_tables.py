@@ -15,7 +15,7 @@ from corpusmill.mix_commands import app
 from mixing.fitted import fit_laws
 from mixing.model_file import load_model, save_model
 from mixing.tables import join_tables, read_ratios, read_table, write_table
-from tests.test_mixing import planted
+from tests.planted import planted
 
 
 @pytest.fixture(scope="module")
