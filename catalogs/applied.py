@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from catalogs.ledger import Ledger, Row
+from catalogs.sql import literal, parquet
 
 STEP = "apply-"
 """Steps that score a finished run are named by this and the name of the score."""
@@ -33,23 +32,20 @@ def still_applies(row: Row, rows: list[Row]) -> bool:
     )
 
 
-def with_applied(query: str, files: dict[str, list[str]], scan: Callable[[list[str]], str]) -> str:
-    """SQL of a query over rows with ``row_id, scores, labels``, with the applied ones added.
-
-    `scan` gives the SQL that reads files.
-    """
+def with_applied(query: str, files: dict[str, list[str]]) -> str:
+    """SQL of a query over rows with ``row_id, scores, labels``, with the applied ones added."""
     if not files:
         return query
     names = sorted(files)
     joins = " ".join(
-        f"LEFT JOIN {scan(files[name])} a{place} ON a{place}.row_id = q.row_id"
+        f"LEFT JOIN {parquet(files[name])} a{place} ON a{place}.row_id = q.row_id"
         for place, name in enumerate(names)
     )
     columns = []
     for column, value, kind in (("scores", "score", "FLOAT"), ("labels", "label", "VARCHAR")):
         maps = ", ".join(
             f"CASE WHEN a{place}.{value} IS NULL THEN MAP {{}} "
-            f"ELSE MAP {{{_text(name)}: a{place}.{value}}} END"
+            f"ELSE MAP {{{literal(name)}: a{place}.{value}}} END"
             for place, name in enumerate(names)
         )
         kept = f"MAP(VARCHAR, {kind})"
@@ -57,7 +53,3 @@ def with_applied(query: str, files: dict[str, list[str]], scan: Callable[[list[s
             f"map_concat(coalesce(q.{column}, MAP {{}}::{kept}), {maps})::{kept} AS {column}"
         )
     return f"SELECT q.* REPLACE ({', '.join(columns)}) FROM ({query}) q {joins}"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

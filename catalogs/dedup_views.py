@@ -6,6 +6,7 @@ import duckdb
 
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
+from catalogs.sql import literal, parquet
 
 
 def define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row]) -> None:
@@ -26,15 +27,16 @@ def define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
         raise UserError(f"{ledger.root}: no file is judged yet; run the same command to go on")
     paths = [ledger.file(row.files["attributes"]) for row in judged]
     names = [row.shard for row in judged]
+    containers = ", ".join(map(literal, names))
     connection.execute(
         f"""CREATE VIEW documents AS
         SELECT id, id AS row_id, 'files' AS source, NULL::VARCHAR AS uri,
-            [{_texts(names)}][file_index::BIGINT + 1] AS container, file_row_number AS record,
+            [{containers}][file_index::BIGINT + 1] AS container, file_row_number AS record,
             * EXCLUDE (id, reason, file_index, file_row_number), reason AS dup_reason,
             NULL::STRUCT("start" INTEGER, "end" INTEGER, reason VARCHAR)[] AS cut_spans,
             NULL::VARCHAR AS cut_reason
         FROM (SELECT *, file_index, file_row_number
-            FROM read_parquet([{_texts(paths)}], hive_partitioning = false))"""
+            FROM {parquet(paths)})"""
     )
     connection.execute("CREATE VIEW corpus AS SELECT * FROM documents WHERE kept")
     connection.execute(
@@ -45,7 +47,3 @@ def define(connection: duckdb.DuckDBPyConnection, ledger: Ledger, rows: list[Row
         "CREATE VIEW quarantine AS SELECT NULL::VARCHAR AS stage, NULL::VARCHAR AS error, "
         "NULL::VARCHAR AS detail, * FROM documents WHERE false"
     )
-
-
-def _texts(values: list[str]) -> str:
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 import yaml
 
-from catalogs.catalog import FATE, LATER, attach_catalog
+from catalogs.catalog import attach_catalog
+from catalogs.document_views import FATE, LATER
 from catalogs.ledger import Ledger
 
 SIDES = ("a", "b")

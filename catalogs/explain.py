@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogs.catalog import LATER, open_catalog
+from catalogs.catalog import open_catalog
+from catalogs.document_views import LATER
 
 ORIGIN = (
     *("source", "uri", "host", "container", "record", "offset", "length", "fetched_at"),

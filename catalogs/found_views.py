@@ -6,6 +6,7 @@ import duckdb
 
 from catalogs import storage
 from catalogs.ledger import Ledger
+from catalogs.sql import parquet
 
 FOLDER = "contamination"
 """Folder in a run folder where ``corpusmill contamination`` keeps what it found."""
@@ -64,7 +65,7 @@ _EMPTY = {
 def define_found(connection: duckdb.DuckDBPyConnection, root: str, fate: str, later: str) -> None:
     """Add the views of `FOUND`; ``documents`` and ``rejected`` must be there.
 
-    `fate` and `later` are `catalog.FATE` and `catalog.LATER`.
+    `fate` and `later` are `document_views.FATE` and `document_views.LATER`.
     """
     for name, said in (
         ("contamination", "benchmark, f.item AS item, f.part AS part"),
@@ -81,10 +82,9 @@ def define_found(connection: duckdb.DuckDBPyConnection, root: str, fate: str, la
     ledger = Ledger(storage.join(root, FOLDER))
     for name, kind in (("eval_matches", "matches"), ("_eval_items", "items")):
         paths = [ledger.file(row.files[kind]) for row in ledger.rows() if kind in row.files]
-        quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        source = f"* FROM read_parquet([{quoted}], hive_partitioning = false)"
+        found = f"* FROM {parquet(paths)}"
         empty = f"{_EMPTY[name.removeprefix('_')]} WHERE false"
-        connection.execute(f"CREATE VIEW {name} AS SELECT {source if paths else empty}")
+        connection.execute(f"CREATE VIEW {name} AS SELECT {found if paths else empty}")
     connection.execute(
         "CREATE VIEW eval_items AS SELECT i.*, coalesce(m.documents, 0) AS documents, "
         "m.documents IS NOT NULL AS in_corpus, m.best FROM _eval_items i LEFT JOIN ("

@@ -10,6 +10,7 @@ from catalogs.axis import Axis, number
 from catalogs.catalog import open_catalog
 from catalogs.errors import UserError, nearest
 from catalogs.pages import render, short
+from catalogs.sql import literal
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
 WINDOW = 0.01
@@ -63,7 +64,7 @@ def look_at_scores(root: str, name: str, samples: int = 6, seed: int = 0) -> Sco
         When no document has a score of that name.
     """
     with open_catalog(root) as catalog:
-        key = _text(name)
+        key = literal(name)
         base = (
             "SELECT row_id, source, uri, coalesce(language, 'none') AS language, "
             f"coalesce(n_tokens, 0) AS tokens, scores[{key}]::DOUBLE AS value, "
@@ -187,7 +188,7 @@ def _bands(total: int, samples: int, labels: list[str]) -> list[tuple[str, str, 
     """Title, condition, and first and last place of the window that samples are drawn from."""
     wide = max(round(WINDOW * total), samples)
     if labels:
-        return [(label, f"label = {_text(label)}", (1, wide)) for label in labels]
+        return [(label, f"label = {literal(label)}", (1, wide)) for label in labels]
     found = []
     for title, share in BANDS:
         first = round(share * total - wide / 2)
@@ -197,7 +198,7 @@ def _bands(total: int, samples: int, labels: list[str]) -> list[tuple[str, str, 
 
 
 def _sample_sql(condition: str, window: tuple[int, int], samples: int, seed: int) -> str:
-    draw = f"md5(row_id || {_text(str(seed))})"
+    draw = f"md5(row_id || {literal(str(seed))})"
     return f"""SELECT row_id, source, language, uri, tokens, value, label, place FROM (
   SELECT *, row_number() OVER (ORDER BY value DESC, row_id) AS place
   FROM scored WHERE {condition}
@@ -224,7 +225,3 @@ def _unknown(catalog, root: str, name: str) -> str:
     known = f" (scores: {', '.join(names)})" if names else " (it has no scores at all)"
     hint = nearest(name, names) or known
     return f"{root}: no document that is kept has a score '{name}'{hint}"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -12,8 +12,10 @@ from typing import Any
 import duckdb
 
 from catalogs.axis import Axis
-from catalogs.catalog import FATE, LATER, open_catalog
+from catalogs.catalog import open_catalog
+from catalogs.document_views import FATE, LATER
 from catalogs.errors import UserError, nearest
+from catalogs.sql import literal
 
 NUMBERS = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "REAL")
 STATUSES = ("kept", "cut", "duplicate", "other")
@@ -152,7 +154,7 @@ def rows_sql(question: Question) -> str:
     where = f" AND ({question.where})" if question.where else ""
     applies = "true"
     if question.present and not question.everywhere:
-        applies = f"source IN ({', '.join(_text(name) for name in question.present)})"
+        applies = f"source IN ({', '.join(literal(name) for name in question.present)})"
     own = "fate = 'language:language_unsure'" if question.feature == "language_score" else "false"
     return f"""WITH {_ALL_ROWS}, judged AS (
   SELECT row_id, id, source, uri, coalesce(language, 'none') AS language, fate,
@@ -232,10 +234,10 @@ def _passes(question: Question, cut: float) -> str:
 def _in_force(question: Question) -> str:
     """Whether a row passes the thresholds of the recipe."""
     tests = [
-        f"source = {_text(source)} AND value {_sign(question)} CAST({value!r} AS DOUBLE)"
+        f"source = {literal(source)} AND value {_sign(question)} CAST({value!r} AS DOUBLE)"
         for source, value in question.present.items()
     ]
-    named = ", ".join(_text(source) for source in question.present)
+    named = ", ".join(literal(source) for source in question.present)
     rest = f"source NOT IN ({named})" if named else "true"
     return " OR ".join([*tests, rest])
 
@@ -303,7 +305,7 @@ def _near(
     for side, sign, order in (("below", "<", "DESC"), ("above", ">=", "ASC")):
         if question.side == "above":
             sign = {"<": "<=", ">=": ">"}[sign]
-        draw = f"md5(row_id || {_text(str(question.seed))})"
+        draw = f"md5(row_id || {literal(str(question.seed))})"
         query = f"""SELECT row_id, source, language, uri, fate, tokens, value FROM (
   SELECT * FROM rows
   WHERE applies AND status IN ('kept', 'cut') AND value {sign} CAST({cut!r} AS DOUBLE)
@@ -335,7 +337,3 @@ def _indented(sql: str) -> str:
 
 def _name(column: str) -> str:
     return '"' + column.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -60,7 +60,7 @@ def run(
 
 def show_funnel(root: str) -> None:
     """Print how many records went where: per source, and per reason."""
-    from catalogs.catalog import OPTIONAL_STAGES, STAGES, funnel_rows, source_rows
+    from catalogs.funnel import OPTIONAL_STAGES, STAGES, funnel_rows, source_rows
     from catalogs.ledger import Ledger
 
     rows = Ledger(root).rows()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import duckdb
 
 from catalogs.errors import UserError
+from catalogs.sql import literal
 from pipeline.dedup_cluster import CLUSTER
 from pipeline.dedup_config import DedupConfig
-from pipeline.dedup_sql import MEMORY, copy, literal, one, part_of, scan, session
+from pipeline.dedup_sql import MEMORY, copy, one, part_of, scan, session
 from pipeline.dedup_verify import LINK
 
 ROW = {

@@ -9,8 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from catalogs.errors import UserError
+from catalogs.sql import literal
 from pipeline.dedup_config import DedupConfig
-from pipeline.dedup_sql import literal
 
 DIRECTIONS = {"ORDER_DEFAULT": "ASC", "ASCENDING": "ASC", "DESCENDING": "DESC"}
 

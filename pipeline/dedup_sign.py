@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.errors import UserError
+from catalogs.sql import literal
 from pipeline import datatrove_minhash, minhash
 from pipeline.dedup_config import DedupConfig
 from pipeline.dedup_rank import rank
-from pipeline.dedup_sql import MEMORY, ROW_GROUP, copy, literal, scan, session
+from pipeline.dedup_sql import MEMORY, ROW_GROUP, copy, scan, session
 from pipeline.dedup_text import (
     NODE,
     content_nodes,

@@ -15,6 +15,8 @@ from uuid import UUID
 
 import duckdb
 
+from catalogs.sql import literal, parquet
+
 MEMORY = "1GB"
 ROW_GROUP = 16384
 BITS = 128
@@ -64,8 +66,7 @@ def scan(paths: Sequence[str], columns: Mapping[str, str], extra: Sequence[str] 
         columns = {**columns, **dict.fromkeys(extra, "BIGINT")}
         empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items())
         return f"(SELECT {empty} WHERE false)"
-    files = ", ".join(literal(_without_globs(path)) for path in paths)
-    table = f"read_parquet([{files}], hive_partitioning=false)"
+    table = parquet(paths)
     return f"(SELECT *, {', '.join(extra)} FROM {table})" if extra else table
 
 
@@ -98,11 +99,3 @@ def part_number(column: str, parts: int) -> str:
     if parts & (parts - 1):
         raise ValueError(f"expected a power of two, got {parts} parts")
     return f"(({top} * {parts}) >> 32)::INTEGER"
-
-
-def literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _without_globs(path: str) -> str:
-    return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in path)

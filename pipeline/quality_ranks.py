@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.dedup_sql import MEMORY, literal, one, scan, session
+from catalogs.sql import literal
+from pipeline.dedup_sql import MEMORY, one, scan, session
 from pipeline.quality_config import Quality
 from pipeline.shards import compression_options
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from catalogs.sql import literal
 from filters import Preset, Rule, load_preset, preset_sql
 from pipeline.recipe import Recipe
 
@@ -60,7 +61,7 @@ def other_rules_sql(recipe: Recipe, feature: str, side: str) -> str:
     if not cases:
         return "CAST(NULL AS VARCHAR)"
     lines = [
-        f"WHEN source IN ({', '.join(map(_quoted, sources))}) THEN {expression}"
+        f"WHEN source IN ({', '.join(map(literal, sources))}) THEN {expression}"
         for expression, sources in cases.items()
     ]
     return "CASE\n" + "\n".join(lines) + "\nEND"
@@ -79,7 +80,3 @@ def _without(preset: Preset, feature: str, side: str) -> Preset:
         if rule.min is not None or rule.max is not None:
             rules.append(rule)
     return preset._replace(rules=tuple(rules))
-
-
-def _quoted(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"

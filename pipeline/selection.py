@@ -15,6 +15,7 @@ from catalogs import storage
 from catalogs.errors import UserError
 from catalogs.objects import RemoteError
 from catalogs.remote import Access
+from catalogs.sql import literal
 from pipeline.address import digest
 from pipeline.inputs import LOOKS_AT_ONCE, Input, Inputs, container
 
@@ -79,8 +80,8 @@ def _parts(field: str, path: str, rows: int, access: Access) -> Iterator[pa.Tabl
             local = os.path.join(folder, os.path.basename(path))
             with storage.open_input(path, access) as source, open(local, "wb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
-        database.execute(f"SET temp_directory = '{folder}'")
-        table = scan.format("'" + local.replace("'", "''") + "'")
+        database.execute(f"SET temp_directory = {literal(folder)}")
+        table = scan.format(literal(local))
         try:
             names = [row[0] for row in database.execute(f"DESCRIBE FROM {table}").fetchall()]
             query = f"SELECT {_select(field, path, names)} FROM {table} ORDER BY ALL"

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from catalogs import storage
 from catalogs.ledger import Row
+from catalogs.sql import parquet
 from mixing.export.sample import MILLI, draw_ranks, repetitions, whole_copies
 from pipeline.jobs import Job, at_work
 
@@ -130,10 +131,10 @@ def draw(job: Job) -> Row:
     arguments = job.arguments
     with at_work(job) as work, duckdb.connect() as connection:
         connection.execute("SET threads = 1")
-        connection.execute(f"CREATE VIEW every AS SELECT * FROM {_scan(arguments['selected'])}")
+        connection.execute(f"CREATE VIEW every AS SELECT * FROM {parquet(arguments['selected'])}")
         counted = "*" if arguments["tokenised"] else "*, estimate AS n_tokens"
         files = arguments["tokenised"] or arguments["selected"]
-        connection.execute(f"CREATE VIEW one AS SELECT {counted} FROM {_scan(files)}")
+        connection.execute(f"CREATE VIEW one AS SELECT {counted} FROM {parquet(files)}")
         connection.execute("CREATE TABLE rates (domain SMALLINT, factor INTEGER, fraction DOUBLE)")
         groups = connection.execute(
             """SELECT domain, factor, e.documents, e.estimate, coalesce(o.documents, 0),
@@ -253,8 +254,3 @@ def _find_bar(
     if int(inside[first]) - wanted < wanted - filled:
         return over, [], int(inside[first]), False
     return bar, extra, filled, False
-
-
-def _scan(paths: list[str]) -> str:
-    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    return f"read_parquet([{quoted}])"

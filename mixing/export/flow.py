@@ -39,7 +39,7 @@ from pipeline.schedule import Settings
 from proxies.sampling import quotas
 from proxies.tokenizer import load_tokenizer
 
-CODE = ("mixing.export", "proxies.pieces", "proxies.tokenizer", "catalogs.catalog")
+CODE = ("mixing.export", "proxies.pieces", "proxies.tokenizer", "catalogs.document_views")
 LIBRARIES = ("duckdb", "numpy", "pyarrow", "tokenizers", "zstandard")
 MARGIN = 1.15  # of tokenising beyond where the draw is expected to end
 _FINAL = ("shard", "manifest")
