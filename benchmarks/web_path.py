@@ -190,7 +190,7 @@ def mill(path: str, out: str, engine: str | None) -> dict[str, Any]:
 def extracted(path: str, engine: str | None) -> dict[str, Any]:
     """The lines of `corpusmill extract`."""
     from pipeline.extract_files import extract_files
-    from pipeline.recipe import Limits
+    from pipeline.ingest_config import Limits
 
     settings = {"limits": Limits().model_dump(), "plugins": [], "ocr": {}}
     settings["extract"] = recipe(path, "out", engine).extract.model_dump()

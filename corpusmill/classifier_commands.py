@@ -393,8 +393,8 @@ def _write_page(root, name: str, card, samples: int, seed: int, out: str | None)
 
 def _plugins(root: str) -> list[str]:
     from catalogs import storage
+    from pipeline.config import load_yaml
     from pipeline.plugins import load_plugin
-    from pipeline.recipe import load_yaml
 
     recipe = load_yaml(storage.join(root, "recipe.yaml"))
     found = [storage.join(recipe.get("root") or ".", own) for own in recipe.get("plugins") or ()]

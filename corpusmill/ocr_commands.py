@@ -48,8 +48,8 @@ def ocr(
     """
     from ocr import engine_names
     from pipeline.ingest import Parser
-    from pipeline.recipe import Limits
-    from pipeline.recipe import Ocr as OcrSettings
+    from pipeline.ingest_config import Limits
+    from pipeline.ingest_config import Ocr as OcrSettings
 
     names = [*engine_names(), "none"]
     for flag, name in (("--engine", engine), ("--fallback", fallback)):

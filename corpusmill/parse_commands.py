@@ -45,8 +45,8 @@ def extract(
     """
     from pipeline.extract import ENGINES, check_options
     from pipeline.extract_files import extract_files
+    from pipeline.ingest_config import Limits
     from pipeline.progress import Progress
-    from pipeline.recipe import Limits
 
     if engine not in ENGINES:
         raise UserError(f"--engine {engine}: no such engine{nearest(engine, ENGINES)}")

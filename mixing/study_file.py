@@ -6,11 +6,11 @@ import os
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from catalogs import storage
-from catalogs.errors import UserError, explain_validation, nearest
-from pipeline.recipe import Name, Strict, load_yaml
+from catalogs.errors import nearest
+from pipeline.config import Name, Strict, load_yaml, validated
 from proxies import SIZES
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -231,7 +231,4 @@ def load_study(path: str) -> Study:
     data = load_yaml(path)
     here = os.path.dirname(os.path.abspath(path))
     data["root"] = os.path.abspath(os.path.join(here, str(data.get("root") or ".")))
-    try:
-        return Study.model_validate(data)
-    except ValidationError as error:
-        raise UserError(explain_validation(path, error, Study)) from None
+    return validated(Study, data, path)

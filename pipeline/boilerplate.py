@@ -22,8 +22,8 @@ from filters import SPANS, LineCounts, LineRules, boilerplate_spans, line_hashes
 from filters.boilerplate import REASON
 from pipeline.documents import DOCUMENTS, field
 from pipeline.jobs import Job, at_work
-from pipeline.recipe import Boilerplate
 from pipeline.shards import compression_options
+from pipeline.write_config import Boilerplate
 
 TOO_SHORT = "boilerplate:too_short"
 BOILERPLATE = pa.schema(

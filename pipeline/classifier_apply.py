@@ -104,7 +104,7 @@ def remove_applied(root: str, name: str) -> int:
 
 
 def _check_name(root: str, name: str) -> None:
-    from pipeline.recipe import load_yaml
+    from pipeline.config import load_yaml
 
     quality = load_yaml(storage.join(root, "recipe.yaml")).get("quality") or {}
     if name in (quality.get("models") or {}):

@@ -13,7 +13,8 @@ from catalogs.errors import UserError, nearest
 from filters.language import LanguageIdentifier, default_model, script_fits
 from filters.language_codes import Label, parse_label, scripts_of
 from filters.script import scripts
-from pipeline.recipe import Language, Recipe
+from pipeline.ingest_config import Language
+from pipeline.recipe import Recipe
 
 DEFAULT = "default"
 

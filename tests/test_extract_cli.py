@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pipeline.extract_files import FIELDS, extract_files, reader_of
-from pipeline.recipe import Limits
+from pipeline.ingest_config import Limits
 from tests.inputs import html, prose, response
 from tests.test_cli import corpusmill
 from tests.warcs import warc

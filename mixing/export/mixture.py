@@ -7,12 +7,12 @@ import math
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from catalogs import storage
-from catalogs.errors import UserError, explain_validation, nearest
+from catalogs.errors import UserError, nearest
 from mixing.study_file import Count, load_study
-from pipeline.recipe import Name, Strict, load_yaml
+from pipeline.config import Name, Strict, load_yaml, validated
 
 if TYPE_CHECKING:
     from mixing.study_file import Study
@@ -127,10 +127,7 @@ def load_mixture(path: str) -> Mixture:
     if not storage.is_remote(path):
         here = os.path.dirname(os.path.abspath(path))
         data["root"] = os.path.abspath(os.path.join(here, str(data.get("root") or ".")))
-    try:
-        return Mixture.model_validate(data)
-    except ValidationError as error:
-        raise UserError(explain_validation(path, error, Mixture)) from None
+    return validated(Mixture, data, path)
 
 
 def _load_json(path: str) -> dict[str, Any]:
