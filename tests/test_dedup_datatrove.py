@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from pipeline import datatrove_minhash
 from pipeline.dedup import DedupConfig
-from tests.test_dedup import partition_by_cluster, rows_of, run, text_id
+from tests.dedups import partition_by_cluster, rows_of, run, text_id
 
 PROSE = (
     "the Model's data, isn't it? (see e.g. p. 12) 3,141.59 don't U.S.A. well-known e-mail@x.org "
