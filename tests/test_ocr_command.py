@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
+from tests.pdf_pages import PROSE
 from tests.pdfs import Page, encrypt, make
-from tests.test_ocr import PROSE
 
 PAGE = Page().text(72, 70, "Of Mills & Rivers", 20).lines(72, 110, PROSE)
 MARKDOWN = "# Of Mills & Rivers\n\n" + " ".join(PROSE) + "\n"

@@ -5,8 +5,8 @@ import pytest
 from ocr import PdfOptions, read_pdf
 from ocr.judgement import PageShape, judge
 from pipeline.parse import parse_pdf
+from tests.pdf_pages import PROSE, XMP
 from tests.pdfs import Page, make
-from tests.test_ocr import PROSE, XMP
 
 SHEET, SCREEN = PageShape(612, 792, "text"), PageShape(960, 540, "text")
 TABLE = "| a | b |\n| --- | --- |\n" + "| wheat | 1,200 |\n" * 9

@@ -7,8 +7,8 @@ from ocr.code import code_text
 from ocr.formulas import display
 from ocr.justified import justified
 from ocr.layout import Line, Row, rows_of
+from tests.pdf_pages import PROSE
 from tests.pdfs import Page, make
-from tests.test_ocr import PROSE
 
 
 def read(*pages):

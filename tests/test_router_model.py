@@ -12,8 +12,8 @@ from sklearn.ensemble import GradientBoostingClassifier
 from ocr import PageFeatures, PdfOptions, RouterThresholds, read_pdf
 from ocr.router import route
 from ocr.router_model import MODEL, NAMES, evaluate, probability, vector
+from tests.pdf_pages import PROSE, SENTENCES
 from tests.pdfs import Page, make
-from tests.test_ocr import PROSE, SENTENCES
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 from train_router import exchanged, misread, train, with_text
