@@ -121,7 +121,15 @@ def _is_mark(data, start, end):
 
 
 @inner
-def _note(hashed, word, n_words, bucket, ngrams, partial, tokens, held, at):
+def _row(bucket_of, n_words, places):
+    """The row of a bucket, or -1 if it was pruned."""
+    if len(places) == 0:
+        return n_words + bucket_of
+    return n_words + np.int64(places[bucket_of]) - 1 if places[bucket_of] > 0 else np.int64(-1)
+
+
+@inner
+def _note(hashed, word, n_words, bucket, ngrams, places, partial, tokens, held, at):
     """Note the rows of a token and of the n-grams that end at it; returns the rows held."""
     if word >= 0:
         held[at] = word
@@ -136,10 +144,49 @@ def _note(hashed, word, n_words, bucket, ngrams, partial, tokens, held, at):
         start = (tokens - back) % (ngrams - 1)
         value = partial[start] * _NGRAM_PRIME + wide
         partial[start] = value
-        row = value & low if bucket & low == 0 else value % bucket
-        held[at] = n_words + np.int64(row)
-        at += 1
+        own = value & low if bucket & low == 0 else value % bucket
+        row = _row(np.int64(own), n_words, places)
+        if row >= 0:
+            held[at] = row
+            at += 1
     partial[tokens % (ngrams - 1)] = wide
+    return at
+
+
+@inner
+def _byte(data, start, end, at):
+    """A byte of a word between fastText's marks of its ends."""
+    if at < start:
+        return np.uint8(60)  # <
+    return np.uint8(62) if at >= end else data[at]  # >
+
+
+@inner
+def _note_subwords(
+    data, start, end, n_words, bucket, shortest, longest, places, rows, held, at, sums, counts, text
+):
+    """Note the rows of the subwords of a word; returns the rows held."""
+    for first in range(start - 1, end + 1):
+        if (_byte(data, start, end, first) & 0xC0) == 0x80:
+            continue
+        hashed, wide, size, last = _FNV_START, _WIDE_START, 0, first
+        while last <= end and size < longest:
+            hashed, wide = _step(hashed, wide, _byte(data, start, end, last))
+            last += 1
+            while last <= end and (_byte(data, start, end, last) & 0xC0) == 0x80:
+                hashed, wide = _step(hashed, wide, _byte(data, start, end, last))
+                last += 1
+            size += 1
+            if size < shortest or (size == 1 and (first < start or first == end)):
+                continue
+            row = _row(np.int64(np.uint64(hashed) % bucket), n_words, places)
+            if row >= 0:
+                held[at] = row
+                at += 1
+            if at >= HELD:
+                _sum(rows, held, at, sums[text])
+                counts[text] += at
+                at = 0
     return at
 
 
@@ -158,15 +205,17 @@ def _sum(rows, held, count, sums):
 
 @kernel
 def sum_rows(
-    data, text_offsets, limit, keys, places, rows, n_words, buckets, ngrams, end_word,
-    partial, held, sums, counts,
+    data, text_offsets, limit, keys, words, rows, n_words, buckets, ngrams, shortest, longest,
+    places, end_word, partial, held, sums, counts,
 ):  # fmt: skip
-    """Sum the rows of the words and n-grams of each text.
+    """Sum the rows of the words, subwords and n-grams of each text.
 
     Words lie between fastText's white space. Only the first `limit` code points count (0: all). A
     text ends with fastText's ``</s>`` (`end_word`, or -1); such a token inside it, and labels, are
-    left out. Scratch: `partial` (uint64, `MAX_NGRAMS`) and `held` (int64, `HELD` and `MAX_NGRAMS`
-    more). Fills `sums` (float64, texts x logits, zeros before) and `counts` (int64, rows added).
+    left out. Subwords have `shortest` to `longest` code points (0: none). `places` are those of
+    `FastTextModel`. Scratch: `partial` (uint64, `MAX_NGRAMS`) and `held` (int64, `HELD` and
+    `MAX_NGRAMS` more). Fills `sums` (float64, texts x columns of `rows`, zeros before) and `counts`
+    (int64, rows added).
     """
     bucket = np.uint64(max(buckets, 1))
     for text in range(len(counts)):
@@ -194,13 +243,48 @@ def sum_rows(
             at += 1
             if end == start or _is_mark(data, start, end):
                 continue
-            word = _find(hashed, wide, keys, places)
-            noted = _note(hashed, word, n_words, bucket, ngrams, partial, tokens, held, noted)
+            word = _find(hashed, wide, keys, words)
+            noted = _note(
+                hashed, word, n_words, bucket, ngrams, places, partial, tokens, held, noted
+            )
             tokens += 1
             if noted >= HELD:
                 _sum(rows, held, noted, sums[text])
                 counts[text] += noted
                 noted = 0
-        noted = _note(_END_HASH, end_word, n_words, bucket, ngrams, partial, tokens, held, noted)
+            if longest > 0:
+                noted = _note_subwords(
+                    data, start, end, n_words, bucket, shortest, longest, places, rows, held,
+                    noted, sums, counts, text,
+                )  # fmt: skip
+        noted = _note(
+            _END_HASH, end_word, n_words, bucket, ngrams, places, partial, tokens, held, noted
+        )
         _sum(rows, held, noted, sums[text])
         counts[text] += noted
+
+
+@kernel
+def project(hidden, outputs, logits):
+    """The product of `hidden` and `outputs`, row by row: no row knows of its neighbours."""
+    for text in range(len(hidden)):
+        for column in range(outputs.shape[0]):
+            value = hidden[text, column]
+            for label in range(outputs.shape[1]):
+                logits[text, label] += value * outputs[column, label]
+
+
+@kernel
+def descend(inner, children, nodes):
+    """Probabilities of the nodes of a tree, from the root down.
+
+    `inner` are the chances of the right child at each inner node (texts x inner nodes), `children`
+    as `FastTextModel.tree` has them. Fills `nodes` (texts x labels and inner nodes).
+    """
+    labels = len(children) + 1
+    for text in range(len(nodes)):
+        nodes[text, nodes.shape[1] - 1] = 1.0
+        for place in range(len(children) - 1, -1, -1):
+            whole, right = nodes[text, labels + place], inner[text, place]
+            nodes[text, children[place, 0]] = whole * (1.0 - right)
+            nodes[text, children[place, 1]] = whole * right

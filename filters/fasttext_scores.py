@@ -9,15 +9,17 @@ import pyarrow as pa
 
 from filters.arrow import StringColumn, texts_of
 from filters.fasttext_file import FastTextModel, read_fasttext
-from filters.fasttext_kernels import HELD, MAX_NGRAMS, find_word, sum_rows
+from filters.fasttext_kernels import HELD, MAX_NGRAMS, descend, find_word, project, sum_rows
 
 
 class FastTextScorer:
     """A loaded model: probabilities of its labels for columns of texts.
 
     The same numbers as fastText's ``predict`` on the text with newlines as spaces, up to rounding
-    (fastText adds 1e-5 to each), but for two things in which texts can mislead fastText: a word
-    ``</s>`` inside a text does not end it here, and words that begin like labels are left out.
+    (fastText adds 1e-5 to each, and under hierarchical softmax at each node; its logistic function
+    under one-vs-all and negative sampling is a table), but for two things in which texts can
+    mislead fastText: a word ``</s>`` inside a text does not end it here, and words that begin like
+    labels are left out.
     """
 
     def __init__(self, model: FastTextModel | str | Path):
@@ -33,7 +35,7 @@ class FastTextScorer:
     def logits(self, texts: StringColumn, first_chars: int = 0) -> np.ndarray:
         """Logits of the first `first_chars` characters (0: all) of each text.
 
-        float64, (texts, logits) as `FastTextModel.rows` has them; 0 where a text has no row.
+        float64, (texts, logits) as `FastTextModel.rows` says; 0 where a text has no row.
         """
         column, model = texts_of(texts), self.model
         sums = np.zeros((len(column), model.rows.shape[1]))
@@ -48,26 +50,38 @@ class FastTextScorer:
             len(model.offsets) - 1,
             model.bucket,
             model.ngrams,
+            *model.subwords,
+            model.places,
             self._end,
             np.zeros(MAX_NGRAMS, np.uint64),
             np.zeros(HELD + MAX_NGRAMS, np.int64),
             sums,
             counts,
         )
-        return sums / np.maximum(counts, 1)[:, None]
+        hidden = sums / np.maximum(counts, 1)[:, None]
+        if model.outputs is None:
+            return hidden
+        logits = np.zeros((len(column), model.logits))
+        project(hidden, model.outputs, logits)
+        return logits
 
     def probabilities(self, texts: StringColumn, first_chars: int = 0) -> np.ndarray:
         """Probability of each label (float64, texts x labels) for each text."""
-        return probabilities(self.logits(texts, first_chars), self.model.one_vs_all)
+        logits = self.logits(texts, first_chars)
+        if self.model.tree is not None:
+            nodes = np.empty((len(logits), 2 * len(self.labels) - 1))
+            descend(_logistic(logits), self.model.tree, nodes)
+            return nodes[:, : len(self.labels)]
+        return probabilities(logits, self.model.one_vs_all)
 
 
 def probabilities(logits: np.ndarray, one_vs_all: bool = False) -> np.ndarray:
     """Probabilities of labels from logits: softmax, or a logistic function each."""
+    if one_vs_all:
+        return _logistic(logits)
     if logits.shape[1] == 1:
         first = _logistic(logits[:, 0])
         return np.stack([first, 1 - first], axis=1)
-    if one_vs_all:
-        return _logistic(logits)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shifted / shifted.sum(axis=1, keepdims=True)
 

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from catalogs import storage
 from catalogs.errors import UserError, nearest
+from filters.fasttext_file import LOSSES
 from filters.fasttext_scores import FastTextScorer
 
-FILES = ("model.bin", "model.onnx")
+FILES = ("model.bin", "model.ftz", "model.onnx")
 CARD = "card.json"
 POSITIVE, NEGATIVE = "positive", "negative"
 POSITIVES = (POSITIVE, "hq")
@@ -75,7 +76,7 @@ def model_file(path: str) -> str:
         for name in FILES:
             if os.path.isfile(os.path.join(path, name)):
                 return os.path.join(path, name)
-        raise UserError(f"{path}: no model here ({' or '.join(FILES)})")
+        raise UserError(f"{path}: no model here ({', '.join(FILES)})")
     if not os.path.isfile(path):
         raise UserError(f"{path}: no such model")
     return path
@@ -139,6 +140,8 @@ def describe(path: str) -> dict[str, Any]:
         model = scorer.scorer.model
         found |= {"kind": "fasttext", "labels": list(scorer.labels)}
         found |= {"words": len(model.offsets) - 1, "ngrams": model.ngrams, "buckets": model.bucket}
+        found |= {"subwords": "-".join(map(str, model.subwords)), "loss": LOSSES[model.loss]}
+        found |= {"quantized": model.quantized}
     else:
         found |= {"kind": "embedding", **scorer.about}
     return found

@@ -257,7 +257,7 @@ def _speaking(model: FastTextModel, texts: list[str], names: list[Any]) -> dict[
     for place in range(len(model.offsets) - 1):
         word = model.word(place)
         if seen.get(word, 0) >= least:
-            known[word] = model.rows[place]
+            known[word] = model.word_logits(place)
     if not known:
         return {}
     words, weights = list(known), np.array(list(known.values()), float)
