@@ -155,6 +155,7 @@ class Contamination:
         index = self.index
         space = (
             np.empty((1024, 3), np.int64),
+            np.empty(BLOCK + 1, np.int64),
             *(np.empty(3 * BLOCK + 1, kind) for kind in (np.int64, np.uint64, np.uint8)),
         )
         room = _ROOM

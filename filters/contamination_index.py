@@ -10,20 +10,26 @@ import numpy as np
 import pyarrow as pa
 
 from filters.arrow import Texts, readonly, texts_of
-from filters.contamination_kernels import LONG, fill_table, seed_keys
-from filters.contamination_words import words_of
+from filters.chars import UNSPACED, char_classes
+from filters.contamination_kernels import LONG, fill_heads, fill_table, seed_keys
+from filters.contamination_words import Words, words_of
 from filters.eval_items import Item
 
 QUESTION, ANSWER, PASSAGE = 0, 1, 2
 PARTS = ("question", "answer", "passage")
 BACKGROUND = 20_000
 """Parts that the table of common words stands for, beside those of the index."""
+SEVERAL = 5
+"""Parts that a word stands in before their share says how common it is."""
 LEAST = 25.0
 """Information (sum of weights, nats) below which an item cannot be told from chance."""
 MOST = 9.0
 """Weight of a word seen nowhere else."""
 NUMBER = np.float32(4.0)
 """Most that a number counts: rows of numbers stand anywhere."""
+HAN, LETTER = np.float32(3.0), np.float32(1.5)
+"""Most that a word of one character counts, of Han, and of kana, Thai and the like: about what a
+character tells beside its neighbours."""
 AGAIN = np.float32(0.25)
 """What a word counts from its second place in a part on."""
 COMMON = 16
@@ -43,13 +49,13 @@ class Index(NamedTuple):
 
     table: np.ndarray
     bits: np.ndarray
+    heads: np.ndarray
     posting_offsets: np.ndarray
     postings: np.ndarray
     words: np.ndarray
     weights: np.ndarray
     offsets: np.ndarray
     totals: np.ndarray
-    part_of: np.ndarray
     kinds: np.ndarray
     """uint8: what a part is, see PARTS."""
     items: np.ndarray
@@ -85,16 +91,16 @@ def build(items: Iterable[Item]) -> tuple[Index, Names]:
     words = words_of(texts)
     part_of = np.repeat(np.arange(len(parts), dtype=np.int32), np.diff(words.offsets))
     weights = _weights(words.hashes, part_of, len(parts))
-    number = _digit(texts, part_of, words.starts) & _digit(texts, part_of, words.ends - 1)
-    weights[number] = weights[number].clip(max=NUMBER)
+    weights = np.minimum(weights, _most(texts, texts.offsets[part_of], words))
     totals = np.bincount(part_of, weights, len(parts)).astype(np.float32)
     numbers = np.array(rows, np.int32).reshape(-1, 4)
     matters = _can_be_told(numbers, totals)
-    table, bits, posting_offsets, postings = _seeds(words, kinds, part_of, weights, matters)
+    table, bits, heads, posting_offsets, postings = _seeds(words, kinds, part_of, weights, matters)
     order, item_offsets = _by_part(numbers, len(parts))
     arrays = (
-        *(table, bits, posting_offsets, postings, words.hashes, weights, words.offsets, totals),
-        *(part_of, kinds, numbers, order, item_offsets),
+        *(table, bits, heads, posting_offsets, postings),
+        *(words.hashes, weights, words.offsets, totals),
+        *(kinds, numbers, order, item_offsets),
     )
     return Index(*map(_frozen, arrays)), Names(list(benchmarks), names)
 
@@ -103,10 +109,22 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     return readonly(np.ascontiguousarray(array))
 
 
-def _digit(texts: Texts, part_of: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Whether the bytes at these places of the parts are digits (bool)."""
-    at = texts.data[texts.offsets[part_of] + places]
-    return (at >= ord("0")) & (at <= ord("9"))
+def _most(texts: Texts, origins: np.ndarray, words: Words) -> np.ndarray:
+    """The most that each word may weigh, by its characters, float32."""
+    most = np.full(len(words.hashes), MOST, np.float32)
+    first, last = (texts.data[origins + at] for at in (words.starts, words.ends - 1))
+    digits = (first >= ord("0")) & (first <= ord("9")) & (last >= ord("0")) & (last <= ord("9"))
+    most[digits] = NUMBER
+    wide = np.flatnonzero(first >= 0xE0)
+    starts = origins[wide] + words.starts[wide]
+    one, two, three = (texts.data[starts + k].astype(np.int64) for k in range(3))
+    point = (one & 0xF) << 12 | (two & 0x3F) << 6 | three & 0x3F
+    classes = char_classes()
+    alone = classes[classes[point >> 8] + (point & 0xFF)] & UNSPACED > 0
+    han = ((point >= 0x3400) & (point < 0xA000)) | (one >= 0xF0)
+    most[wide[alone & ~han]] = LETTER
+    most[wide[han]] = HAN
+    return most
 
 
 def _weights(hashes: np.ndarray, part_of: np.ndarray, parts: int) -> np.ndarray:
@@ -114,9 +132,11 @@ def _weights(hashes: np.ndarray, part_of: np.ndarray, parts: int) -> np.ndarray:
     common, shares = common_words()
     pairs = np.unique(hashes.astype(np.uint64) << np.uint64(32) | part_of.astype(np.uint64))
     known, counts = np.unique(pairs >> np.uint64(32), return_counts=True)
-    seen = counts.astype(np.float64)
+    # what many parts hold is as common in the language of the parts, which may be none of English
+    seen = np.where(counts >= SEVERAL, counts * (1 + BACKGROUND / parts), counts)
     place = np.searchsorted(common, known).clip(max=len(common) - 1)
-    seen += np.where(common[place] == known, shares[place] * BACKGROUND, 0)
+    english = np.where(common[place] == known, shares[place] * BACKGROUND, 0)
+    seen = np.maximum(seen, counts + english)
     weights = np.log((parts + BACKGROUND) / (seen + 1)).clip(0.1, MOST).astype(np.float32)
     weights = weights[np.searchsorted(known, hashes.astype(np.uint64))]
     pairs = hashes.astype(np.uint64) << np.uint64(32) | part_of.astype(np.uint64)
@@ -146,7 +166,7 @@ def _can_be_told(items: np.ndarray, totals: np.ndarray) -> np.ndarray:
 
 
 def _seeds(words, kinds: np.ndarray, part_of: np.ndarray, weights: np.ndarray, matters: np.ndarray):
-    """Table and filter of the seeds, and the places of each."""
+    """Table and filters of the seeds, and the places of each."""
     keys, size = np.zeros(len(words.hashes), np.uint64), np.zeros(len(words.hashes), np.int32)
     seed_keys(words.hashes, words.offsets, keys, size)
     sums = np.cumsum(np.concatenate([[0.0], weights, np.zeros(LONG)]))
@@ -168,13 +188,16 @@ def _seeds(words, kinds: np.ndarray, part_of: np.ndarray, weights: np.ndarray, m
     good &= value >= SEED_WEIGHT
     places, which = places[good], which[good]
     order = np.lexsort((places, which))
-    postings, which = places[order].astype(np.int32), which[order]
+    places, which = places[order].astype(np.int32), which[order]
+    postings = np.column_stack([places, part_of[places]])
     kept, counts = np.unique(which, return_counts=True)
     posting_offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     slots = 1 << max(4, (2 * len(kept)).bit_length())
-    table, bits = np.zeros((slots, 2), np.uint64), np.zeros(max(slots // 8, 1), np.uint64)
+    table, bits = np.zeros(slots, np.uint64), np.zeros(max(slots // 8, 1), np.uint64)
     fill_table(readonly(known[kept]), table, bits)
-    return table, bits, posting_offsets, postings
+    heads = np.zeros(max(slots // 16, 1), np.uint64)
+    fill_heads(words.hashes, readonly(places), heads)
+    return table, bits, heads, posting_offsets, postings
 
 
 def _by_part(items: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
@@ -210,6 +233,6 @@ def load(path: str) -> tuple[Index, Names]:
     columns = {name: batch.column(name).values for name in batch.schema.names}
     names = Names(columns.pop("benchmarks").to_pylist(), columns.pop("names").to_pylist())
     arrays = {name: readonly(column.to_numpy()) for name, column in columns.items()}
-    arrays["table"] = readonly(arrays["table"].reshape(-1, 2))
+    arrays["postings"] = readonly(arrays["postings"].reshape(-1, 2))
     arrays["items"] = readonly(arrays["items"].reshape(-1, 4))
     return Index(**arrays), names

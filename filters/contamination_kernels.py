@@ -28,6 +28,7 @@ _B = np.uint64(0xD6E8_FEB8_6659_FD93)
 _C = np.uint64(0xA076_1D64_78BD_642F)
 _D = np.uint64(0xE703_7ED1_A0B4_28DB)
 _E = np.uint64(0x8EBC_6AF0_9C88_C6E3)
+_UPPER, _LOWER = np.uint64(0xFFFF_FFFF_0000_0000), np.uint64(0xFFFF_FFFF)
 _TRIED = 1 << 10
 LITTLE = 10.0
 """Least weight that is worth telling, in nats."""
@@ -80,16 +81,27 @@ def seed_keys(words, offsets, keys, sizes):
 
 @kernel
 def fill_table(keys, table, bits):
-    """Put keys (uint64, distinct, not 0) into an open-addressed table and a bitmap."""
+    """Put keys (uint64, distinct, not 0) into an open-addressed table and a bitmap.
+
+    An entry is the upper half of its key and, from 1 on, its number.
+    """
     mask = len(table) - 1
     shift = bit_shift(bits)
     for n in range(len(keys)):
-        slot = np.int64(keys[n] >> np.uint64(20)) & mask
-        while table[slot, 0] != 0:
+        slot = np.int64(keys[n] >> np.uint64(1)) & mask
+        while table[slot] != 0:
             slot = (slot + 1) & mask
-        table[slot, 0] = keys[n]
-        table[slot, 1] = n
+        table[slot] = (keys[n] & _UPPER) | np.uint64(n + 1)
         bits[np.int64(keys[n] >> shift)] |= two_bits(keys[n])
+
+
+@kernel
+def fill_heads(words, places, heads):
+    """Set the bits of the first three words of the seeds at these places."""
+    shift = bit_shift(heads)
+    for place in places:
+        key = key_of(seed3(words, place))
+        heads[np.int64(key >> shift)] |= two_bits(key)
 
 
 @inner
@@ -113,20 +125,33 @@ def two_bits(key):
 
 
 @inner
-def sift(texts, first, stop, high, bits, shift, places, keys, flags):
-    """Seeds from the words first to stop that may be in the index; returns how many.
+def sift(texts, first, stop, high, heads, bits, spots, places, keys, flags):
+    """Seeds from the words first to stop that may be in the index.
 
-    Three loops without branches, so that keys are computed side by side and many words of the
-    filter are on their way at once: several times as fast as one loop that asks and decides.
+    Returns how many, as ``places``, and of how many words: seed ``places[c]`` begins at word
+    ``first + spots[places[c] % words]``. Loops without branches, so that keys are computed side by
+    side and many words of the filters are on their way at once; the first filter, of the three
+    words that all seeds begin with, is small and leaves little for the second.
     """
-    m = stop - first
+    shift = bit_shift(heads)
     for i in range(first, stop):
+        keys[i - first] = key_of(seed3(texts, i))
+    for j in range(stop - first):
+        wanted = two_bits(keys[j])
+        flags[j] = heads[keys[j] >> shift] & wanted == wanted
+    m = 0
+    for j in range(stop - first):
+        spots[m] = j
+        m += flags[j]
+    for j in range(m):
+        i = first + spots[j]
         total = seed3(texts, i)
-        keys[i - first] = key_of(total)
+        keys[j] = key_of(total)
         total = longer(total, texts[min(i + 3, high - 1)], 3)
-        keys[m + i - first] = key_of(total)
+        keys[m + j] = key_of(total)
         total = longer(total, texts[min(i + 4, high - 1)], 4)
-        keys[2 * m + i - first] = key_of(total)
+        keys[2 * m + j] = key_of(total)
+    shift = bit_shift(bits)
     for j in range(3 * m):
         wanted = two_bits(keys[j])
         flags[j] = bits[keys[j] >> shift] & wanted == wanted
@@ -134,17 +159,21 @@ def sift(texts, first, stop, high, bits, shift, places, keys, flags):
     for j in range(3 * m):
         places[n] = j
         n += flags[j]
-    return n
+    return n, m
 
 
 @inner
 def place_of(table, key):
-    """Number of a key in the table, -1 if it is not there."""
+    """Number of a key in the table, -1 if it is not there.
+
+    Of two keys with equal upper halves and neighbouring slots the wrong one may be told (once in
+    a billion): its words will not agree.
+    """
     mask = len(table) - 1
-    slot = np.int64(key >> np.uint64(20)) & mask
-    while table[slot, 0] != 0:
-        if table[slot, 0] == key:
-            return np.int64(table[slot, 1])
+    slot = np.int64(key >> np.uint64(1)) & mask
+    while table[slot] != 0:
+        if (table[slot] ^ key) & _UPPER == 0:
+            return np.int64(table[slot] & _LOWER) - 1
         slot = (slot + 1) & mask
     return -1
 
@@ -155,14 +184,15 @@ def find_parts(
     firsts,
     table,
     bits,
+    heads,
     posting_offsets,
     postings,
     words,
     weights,
     offsets,
     totals,
-    part_of,
     tried,
+    spots,
     places,
     keys,
     flags,
@@ -175,34 +205,35 @@ def find_parts(
     ----------
     texts, firsts
         uint32 hashes of the words of all texts, and where those of each text begin.
-    table, bits, posting_offsets, postings
-        The seeds: their table and bitmap, and for each the places (in `words`) where it stands.
-    words, weights, offsets, totals, part_of
-        Words of the parts, their weights, where each part begins, the sum of its weights, and the
-        part that each word belongs to.
-    tried, places, keys, flags
-        Working space: int64 (1024, 3), and int64, uint64 and uint8 of ``3 * BLOCK + 1``.
+    table, bits, heads, posting_offsets, postings
+        The seeds: their table, Bloom filters of them and of their first three words, and for each
+        the places where it stands (int32 rows of the place in `words`, and the part).
+    words, weights, offsets, totals
+        Words of the parts, their weights, where each part begins, the sum of its weights.
+    tried, spots, places, keys, flags
+        Working space: int64 (1024, 3) and (BLOCK + 1,), and int64, uint64 and uint8 of
+        ``3 * BLOCK + 1``.
     found, gains
         Output: int32 rows of text, part, first word in the text, end, words that agree; and the
         weight that was found (float32).
     """
     n = 0
-    shift = bit_shift(bits)
     for k in range(len(firsts) - 1):
         low, high = np.int64(firsts[k]), np.int64(firsts[k + 1])
         for t in range(_TRIED):
             tried[t, 0] = -1
         for block in range(low, high - SHORT + 1, BLOCK):
             stop = min(block + BLOCK, high - SHORT + 1)
-            n_seeds = sift(texts, block, stop, high, bits, shift, places, keys, flags)
+            n_seeds, m = sift(
+                texts, block, stop, high, heads, bits, spots, places, keys, flags
+            )
             for c in range(n_seeds):
                 place = place_of(table, keys[places[c]])
                 if place < 0:
                     continue
-                i = block + places[c] % (stop - block)
+                i = block + spots[places[c] % m]
                 for at in range(posting_offsets[place], posting_offsets[place + 1]):
-                    p = np.int64(postings[at])
-                    part = np.int64(part_of[p])
+                    p, part = np.int64(postings[at, 0]), np.int64(postings[at, 1])
                     slot = part & (_TRIED - 1)
                     # a seed inside what was looked at already, on nearly the same line
                     if (

@@ -1,19 +1,23 @@
-"""Words for matching texts that were edited or marked up: letters and digits alone, in lower case.
+"""Words for matching texts that were edited or marked up: letters and digits alone, folded.
 
 A word is a run of letters, digits and the marks on them; everything else separates. In scripts
-written without spaces every character is a word. Case is folded character by character, so that
-quotes, Markdown and line breaks make no difference.
+written without spaces every character is a word. Characters are folded one by one: lower case,
+compatible forms (full width, ligatures, mathematical letters, raised digits) as plain ones, and
+without accents, however they are composed; soft hyphens and zero-width characters are not there at
+all. So quotes, Markdown, line breaks and the ways to write a letter make no difference. Raised and
+lowered digits are words of their own, as they are behind the ``^`` and ``_`` of LaTeX.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from filters.arrow import Texts, readonly
-from filters.chars import ALNUM, MARK, UNSPACED, char_classes, class_of, decode, pack
+from filters.chars import ALNUM, MARK, UNSPACED, class_bits, class_of, decode, pack
 from filters.hashing import spread
 from filters.jit import inner, kernel
 from filters.swar import HIGH, letters, load_end, lower, trailing_zeros
@@ -25,6 +29,13 @@ _SEED = np.uint64(0x9E37_79B9_7F4A_7C15)
 _MIX = np.uint64(0xD6E8_FEB8_6659_FD93)
 _HALF = np.uint64(32)
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+
+# What `folds` says of a code point: what it is for words, and in the low bits what it becomes: a
+# code point, or behind all of them the place of several.
+STARTS, JOINS, ALONE, RAISED = 1 << 24, 1 << 25, 1 << 26, 1 << 27
+BECOMES = (1 << 24) - 1
+SEVERAL = 0x110000
+_INVISIBLE = (0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)
 
 
 class Words(NamedTuple):
@@ -46,25 +57,56 @@ def words_of(texts: Texts) -> Words:
     while True:
         starts, ends = np.empty(size, np.int32), np.empty(size, np.int32)
         hashes, offsets = np.empty(size, np.uint32), np.zeros(len(texts) + 1, np.int64)
-        n = find_words(*texts, char_classes(), lower_case(), starts, ends, hashes, offsets)
+        n = find_words(*texts, *folds(), starts, ends, hashes, offsets)
         if n >= 0:
             return Words(offsets, starts[:n], ends[:n], hashes[:n])
         size *= 2
 
 
 @lru_cache(maxsize=1)
-def lower_case() -> np.ndarray:
-    """What to add (modulo 2^32) to a code point for its lower case, as `chars.pack` lays it out."""
-    shift = np.zeros(0x110000, np.uint32)
-    for cp in range(0x41, 0x1E944):
-        low = chr(cp).lower()
-        if len(low) == 1 and low != chr(cp):
-            shift[cp] = (ord(low) - cp) & 0xFFFF_FFFF
-    return readonly(pack(shift))
+def folds() -> tuple[np.ndarray, np.ndarray]:
+    """What each code point is and becomes, as `chars.pack` lays it out, and those of several.
+
+    The second array (uint32) holds runs of a length and so many code points.
+    """
+    bits = class_bits()
+    table = np.zeros(len(bits), np.uint32)
+    table[bits & ALNUM > 0] |= STARTS | JOINS
+    table[bits & MARK > 0] |= JOINS
+    table[bits & UNSPACED > 0] |= ALONE
+    several: list[int] = [0]
+    places: dict[str, int] = {}
+    for cp in np.flatnonzero(table).tolist():
+        folded = _folded(chr(cp))
+        if len(folded) > 1:
+            if folded not in places:
+                places[folded] = SEVERAL + len(several)
+                several += [len(folded), *map(ord, folded)]
+            table[cp] |= places[folded]
+        elif folded:
+            table[cp] |= ord(folded)
+        if unicodedata.decomposition(chr(cp)).startswith(("<super>", "<sub>")):
+            table[cp] |= RAISED
+    table[list(_INVISIBLE)] = JOINS
+    return readonly(pack(table)), readonly(np.array(several, np.uint32))
+
+
+def _folded(char: str) -> str:
+    """Folded case and plain form of a letter, digit or mark, without accents."""
+    plain = unicodedata.normalize("NFKD", char).casefold()
+    plain = "".join(c for c in plain if not _is_accent(c))
+    known = all(c.isalnum() or unicodedata.category(c)[0] == "M" for c in plain)
+    return plain if known else char.lower()[0]
+
+
+def _is_accent(char: str) -> bool:
+    """Marks that may be left out; vowels and tones of Indic and Thai scripts may not."""
+    combining = unicodedata.combining(char)
+    return combining in (1, 7, 8) or 10 <= combining <= 35 or combining >= 200
 
 
 @kernel
-def find_words(data, offsets, classes, lowers, starts, ends, hashes, firsts):
+def find_words(data, offsets, table, several, starts, ends, hashes, firsts):
     """Fill starts, ends (int32, from the text's first byte) and hashes (uint32).
 
     firsts (int64, texts + 1) tells where the words of each text begin. Returns the number of
@@ -101,10 +143,10 @@ def find_words(data, offsets, classes, lowers, starts, ends, hashes, firsts):
                 wide = False
                 if i < stop and data[i] >= 0x80:
                     cp, _ = decode(data, i, stop)
-                    cls = class_of(classes, cp)
-                    wide = cls & (ALNUM | MARK) != 0 and cls & UNSPACED == 0
+                    kind = class_of(table, cp)
+                    wide = kind & JOINS != 0 and kind & (ALONE | RAISED) == 0
             if wide:
-                i, value = wide_word(data, begin, stop, classes, lowers)
+                i, value = wide_word(data, begin, stop, table, several)
                 if value == _SEED:  # no word: a character that separates
                     continue
             if n == room:
@@ -117,24 +159,50 @@ def find_words(data, offsets, classes, lowers, starts, ends, hashes, firsts):
 
 
 @inner
-def wide_word(data, i, stop, classes, lowers):
+def wide_word(data, i, stop, table, several):
     """End and hash of the word from i on, character by character; the seed if there is none."""
     value = _SEED
-    alone = False
+    eight = np.uint64(0)  # up to eight bytes of ASCII, hashed together as above
+    held = 0
+    first = np.int64(0)
     while i < stop:
         cp, width = decode(data, i, stop)
-        cls = class_of(classes, cp)
-        if value == _SEED:
-            if cls & ALNUM == 0:
+        kind = class_of(table, cp)
+        if first == 0:
+            if kind & STARTS == 0:
                 i += width
                 break
-            alone = cls & UNSPACED != 0
-        elif cls & MARK == 0 and (alone or cls & ALNUM == 0 or cls & UNSPACED != 0):
+            first = kind
+        elif kind & JOINS == 0 or (
+            kind & STARTS != 0 and ((first | kind) & ALONE != 0 or (first ^ kind) & RAISED != 0)
+        ):
             break
-        code = (cp + class_of(lowers, cp)) & 0xFFFF_FFFF
-        value = (value ^ np.uint64(code)) * _MIX
-        value ^= value >> _HALF
         i += width
+        code = kind & BECOMES
+        count = np.int64(1)
+        at = np.int64(0)
+        if code >= SEVERAL:
+            at = code - SEVERAL
+            count = np.int64(several[at])
+        elif code == 0:
+            continue
+        for k in range(count):
+            if at:
+                code = np.int64(several[at + 1 + k])
+            if code < 0x80:
+                eight |= np.uint64(code) << np.uint64(8 * held)
+                held += 1
+            if held and (code >= 0x80 or held == 8):
+                value = (value ^ eight) * _MIX
+                value ^= value >> _HALF
+                eight = np.uint64(0)
+                held = 0
+            if code >= 0x80:
+                value = (value ^ np.uint64(code)) * _MIX
+                value ^= value >> _HALF
+    if held:
+        value = (value ^ eight) * _MIX
+        value ^= value >> _HALF
     return i, value
 
 
