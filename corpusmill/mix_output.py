@@ -46,6 +46,8 @@ def show_fit(fitted, tasks, losses, domains: int) -> None:
         ],
         right="MSE R² rank regret tasks",
     )
+    for name, told in fitted.left_out.items():
+        output.print(f"not compared: {title(name)}: {told}", markup=False, soft_wrap=True)
     chosen = scores["chosen"]
     show_table(
         None,
@@ -98,6 +100,9 @@ def show_answer(answer) -> None:
         output.print(
             f"predicted against the {against}: {words.change(value)} {unit} "
             f"(90 % interval {words.within(low, high)})"
+            + (f"; that mix {told}" if (told := words.breaks(answer.breaks.get(name))) else ""),
+            markup=False,
+            soft_wrap=True,
         )
     for price in answer.prices:
         output.print(words.price(price, plain), markup=False, soft_wrap=True)

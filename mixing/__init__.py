@@ -6,6 +6,7 @@ A study from end to end is `mixing.study.run_study`. Importing the package regis
 from mixing.ask import Ask
 from mixing.average import Average
 from mixing.bank import Bank, Repetition
+from mixing.boosting import BoostedTrees
 from mixing.bootstrap import bootstrap_laws, interval
 from mixing.feasible import Feasible, Group, make_feasible
 from mixing.gaussian_process import GaussianProcess
@@ -18,6 +19,7 @@ from mixing.simple_laws import LogLinear, SquareRootLinear
 from mixing.solve import Objective, Solution, solve, solve_many
 from mixing.surface import Surface, fit_surface
 from mixing.swarm import Swarm, default_mixes, design_swarm
+from mixing.two_skill import TwoSkill
 from mixing.validation import ChosenLaw, FixedLaw, choose, cross_validate, make_folds, score
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Ask",
     "Average",
     "Bank",
+    "BoostedTrees",
     "ChosenLaw",
     "Feasible",
     "FixedLaw",
@@ -42,6 +45,7 @@ __all__ = [
     "SquareRootLinear",
     "Surface",
     "Swarm",
+    "TwoSkill",
     "bootstrap_laws",
     "choose",
     "cross_validate",

@@ -51,6 +51,10 @@ class Fit:
     ----------
     scores
         law -> score -> mean over the tasks; see `mixing.validation.Scores`.
+    by_task
+        law -> ``mse`` and ``rho`` by task.
+    left_out
+        law -> why it could not be compared.
     rho
         Rank correlation of the law used, by task.
     choice
@@ -70,6 +74,8 @@ class Fit:
     """
 
     scores: dict[str, dict[str, float]]
+    by_task: dict[str, dict[str, list[float]]]
+    left_out: dict[str, str]
     rho: list[float]
     choice: list[str]
     predictor: list[str]
@@ -103,6 +109,8 @@ class Answer:
         Predicted weighted mean by mix of the laws that predict best, convex or not.
     gain
         baseline -> (predicted fall of the mean loss, low, high).
+    breaks
+        mix -> limits that it breaks, in words; a baseline need not keep to them.
     slope
         d loss / d share at the recommended mix, (tasks, domains), less its mean over domains.
     binding
@@ -131,6 +139,7 @@ class Answer:
     task_loss: dict[str, list[float]]
     second_opinion: dict[str, float]
     gain: dict[str, tuple[float, float, float]]
+    breaks: dict[str, list[str]]
     slope: list[list[float]]
     binding: list[str]
     prices: list[dict[str, Any]]
@@ -188,6 +197,7 @@ def find_answer(runs: Runs, model: Model, ask: Ask, whole: bool = True) -> Answe
         task_loss={name: y.tolist() for name, y in task_loss.items()},
         second_opinion=dict(zip(mixes, second.tolist(), strict=True)),
         gain=found.gain,
+        breaks=found.breaks,
         slope=(found.slope - found.slope.mean(1, keepdims=True)).tolist(),
         binding=found.binding,
         prices=[asdict(price) for price in found.prices],
@@ -232,8 +242,13 @@ def pooled_noise(P: np.ndarray, Y: np.ndarray) -> np.ndarray:
 
 def _fit(runs: Runs, model: Model) -> Fit:
     fitted, Y = model.fitted, runs.losses
+    scores = fitted.scores(Y)
     return Fit(
-        scores={name: one.means() for name, one in fitted.scores(Y).items()},
+        scores={name: one.means() for name, one in scores.items()},
+        by_task={
+            name: {"mse": one.mse.tolist(), "rho": one.rho.tolist()} for name, one in scores.items()
+        },
+        left_out=fitted.left_out,
         rho=score(Y, model.unseen).rho.tolist(),
         choice=list(model.choice),
         predictor=list(fitted.choice),

@@ -119,6 +119,26 @@ class Feasible:
             parts.append(divergence(np.maximum(p, 0), self.centre) - self.kl)
         return float(max(0.0, *parts))
 
+    def broken(self, p: np.ndarray, tolerance: float = 2e-4) -> list[str]:
+        """Which constraints `p` breaks by more than `tolerance`, in words."""
+        p = np.asarray(p, float)
+        found = []
+        for name, share, low, high, cause in zip(
+            self.domains, p, self.lower, self.upper, self.causes, strict=True
+        ):
+            if share > high + tolerance:
+                what = "sampled support" if cause == "support" else cause
+                found.append(f"{what} of {name}")
+            elif share < low - tolerance:
+                found.append(f"floor of {name}")
+        for group in self.groups:
+            rows = replace(self, groups=(group,))
+            if (rows.rows @ p > rows.row_limits + tolerance).any():
+                found.append(group.name if "licence" in group.name else f"group {group.name}")
+        if self.kl is not None and divergence(p, self.centre) > self.kl + tolerance:
+            found.append("distance from the natural mix")
+        return found
+
     def check(self) -> np.ndarray:
         """A feasible mix: the one nearest to the centre, or to the middle of the bounds.
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mixing.laws import LAWS, make_law
 from mixing.model_file import load_model, save_model
 from mixing.validation import (
-    CANDIDATES,
     FixedLaw,
     Scores,
+    candidates,
     choose,
     choose_unseen,
     cross_validate,
@@ -25,10 +25,11 @@ from pipeline.address import code_version, digest
 FOLDS = 5
 LEVEL = 0.9
 CODE = (
-    "mixing.average", "mixing.gaussian_process", "mixing.laws", "mixing.levenberg",
-    "mixing.power_law", "mixing.residual", "mixing.simple_laws", "mixing.validation",
+    "mixing.average", "mixing.boosting", "mixing.gaussian_process", "mixing.laws",
+    "mixing.levenberg", "mixing.power_law", "mixing.residual", "mixing.simple_laws",
+    "mixing.two_skill", "mixing.validation",
 )  # fmt: skip
-LIBRARIES = ("numpy", "scipy")
+LIBRARIES = ("numpy", "scipy", "lightgbm")
 
 Tell = Callable[[str, int, int], None]
 """Called with what is fitted, the number of fits done and their total."""
@@ -49,12 +50,15 @@ class Fitted:
     half_width
         Of the 90 % prediction interval of a new run, by task, (tasks,): the quantile of the
         out-of-fold errors (split-conformal; Vovk et al., 2005).
+    left_out
+        law -> why it could not be compared.
     """
 
     law: FixedLaw
     unseen: dict[str, np.ndarray]
     chosen: np.ndarray
     half_width: np.ndarray
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def choice(self) -> list[str]:
@@ -78,7 +82,8 @@ def fit_laws(P: np.ndarray, Y: np.ndarray, seed: int = 0, tell: Tell | None = No
         Of the folds; repeats of one mix stay together.
     """
     folds = make_folds(P, FOLDS, seed)
-    done, total = 0, len(folds) * (len(CANDIDATES) - 1) + 1
+    names, left_out = candidates()
+    done, total = 0, len(folds) * (len(names) - 1) + 1
 
     def tick() -> None:
         nonlocal done
@@ -86,12 +91,12 @@ def fit_laws(P: np.ndarray, Y: np.ndarray, seed: int = 0, tell: Tell | None = No
         if tell:
             tell("cross-validate" if done < total else "fit", done, total)
 
-    laws = [make_law(name) for name in CANDIDATES]
+    laws = [make_law(name) for name in names]
     unseen = cross_validate(laws, P, Y, folds, tick=tick)
     law = FixedLaw(choose(Y, unseen)).fit(P, Y)
     tick()
     chosen = choose_unseen(Y, unseen, folds)
-    return Fitted(law, unseen, chosen, _half_width(Y, chosen))
+    return Fitted(law, unseen, chosen, _half_width(Y, chosen), left_out)
 
 
 def cached_fit(

@@ -109,6 +109,11 @@ class Law(ABC):
         """
         return [self.clone().fit(P, Y, sample_weight) for Y in Ys]
 
+    @classmethod
+    def missing(cls) -> str:
+        """What this installation lacks for the law, with the mend; nothing where it can be used."""
+        return ""
+
     @abstractmethod
     def _fit(self, P: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> None: ...
 

@@ -58,7 +58,7 @@ class PowerLaw(Law):
         log_p = _log(P)
         self.floor_top_ = lowest = np.where(weight > 0, Z, np.inf).min(0)
         highest = np.where(weight > 0, Z, -np.inf).max(0)
-        theta, centre, precision = _start(P, Z, lowest, highest - lowest, powers)
+        theta, centre, precision = power_start(P, Z, lowest, highest - lowest, powers)
         if hasattr(self, "warm_"):
             theta, centre = self.warm_, centre[: len(self.warm_)]
         # one problem per task and start
@@ -68,7 +68,7 @@ class PowerLaw(Law):
         top = lowest[problem_task]
 
         def model(values, which):
-            return _value(values, top[which], log_p, powers, jacobian=True)
+            return power_terms(values, top[which], log_p, powers, jacobian=True)
 
         # a refit to like losses starts near its end and knows the noise
         warm = hasattr(self, "warm_")
@@ -102,7 +102,7 @@ class PowerLaw(Law):
         return part
 
     def _predict(self, P):
-        f, _ = _value(self.theta_, self.floor_top_, _log(P), self.powers_, jacobian=False)
+        f, _ = power_terms(self.theta_, self.floor_top_, _log(P), self.powers_, jacobian=False)
         return self.scale_.to_loss(f.T)
 
     def gradient(self, p):
@@ -136,7 +136,7 @@ def _log(P: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(P, 1e-30))
 
 
-def _start(P, Z, lowest, extent, powers):
+def power_start(P, Z, lowest, extent, powers):
     """Starts (problems, parameters), centres of the priors, and their precision."""
     tasks, m = Z.shape[1], P.shape[1]
     size = 3 + powers + m
@@ -158,7 +158,7 @@ def _start(P, Z, lowest, extent, powers):
     return theta.reshape(-1, size), np.tile(centre, (len(_STARTS), 1)), precision
 
 
-def _value(theta, top, log_p, powers, jacobian):
+def power_terms(theta, top, log_p, powers, jacobian):
     """Unit losses (problems, rows), and their Jacobian (problems, rows, parameters)."""
     k = powers
     gap, b = np.exp(theta[:, 0]), np.exp(theta[:, 2])

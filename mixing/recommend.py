@@ -61,6 +61,8 @@ class Recommendation:
         Predicted losses of each mix by task, (tasks,) each.
     gain
         baseline -> fall of the objective from it, low, high.
+    breaks
+        mix -> limits that it breaks, in words; mixes that keep to all are left out.
     binding, prices
         What holds each share at a bound, (m,); what easing limits buys, dearest first.
     gap
@@ -82,6 +84,7 @@ class Recommendation:
     slack: float
     loss: dict[str, np.ndarray]
     gain: dict[str, tuple[float, float, float]]
+    breaks: dict[str, list[str]]
     binding: list[str]
     prices: list[Price]
     gap: float
@@ -136,6 +139,7 @@ def recommend(
         slack=slack,
         loss=loss,
         gain={name: setting.gain(mixes[name], best) for name in names[1:]},
+        breaks={name: broken for name in names if (broken := setting.limits.broken(mixes[name]))},
         binding=setting.binding(p),
         prices=setting.prices(solved, values.slope[0]),
         gap=float(solved.gap[0]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
+from importlib.resources import files as resources
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from mixing import figures, words
 from mixing.fitted import title
 from mixing.shares import exact
 from mixing.story import Story
+from pipeline.address import digest
 
 _CAUSES = {
     "epochs": "epochs",
@@ -53,6 +55,13 @@ def write_report(
     for kind, path in files.items():
         with open(path, "w", encoding="utf-8") as file:
             file.write(texts[kind])
+
+
+def look() -> str:
+    """Hash of the templates and of the style sheet, which no hash of code holds."""
+    found = [one for one in resources("mixing").joinpath("templates").iterdir() if one.is_file()]
+    found.append(resources("catalogs").joinpath("templates/page.css"))
+    return digest([[one.name, one.read_text()] for one in sorted(found, key=lambda one: one.name)])
 
 
 def render(view: dict[str, Any], template: str) -> str:
@@ -147,6 +156,8 @@ def build_view(
         "pareto": _pareto(answer),
         "beyond": [one for one in answer["beyond"] if one["moved"] is not None],
         "laws": _laws(fit),
+        "matrix": _matrix(fit),
+        "left_out": [f"{title(name)}: {told}" for name, told in fit["left_out"].items()],
         "tasks": _tasks(answer),
         "noise": _mean_noise(answer["swarm"], measured @ weights),
         "heat": _heat(answer),
@@ -199,6 +210,7 @@ def _gains(answer: dict[str, Any], confirmation: dict[str, Any] | None) -> list[
         rows.append(
             {
                 "title": words.TITLES[name],
+                "breaks": words.breaks(answer["breaks"].get(name)),
                 "loss": answer["loss"][name],
                 "value": value,
                 "low": low,
@@ -231,6 +243,22 @@ def _laws(fit: dict[str, Any]) -> list[dict[str, Any]]:
         for name, scores in fit["scores"].items()
     ]
     return sorted(rows, key=lambda row: row["mse"])
+
+
+def _matrix(fit: dict[str, Any]) -> dict[str, Any]:
+    """Every law's scores at every task; the least error of a task is marked."""
+    names = [name for name in fit["by_task"] if name != "chosen"]
+    errors = np.array([fit["by_task"][name]["mse"] for name in names])
+    rho = np.array([fit["by_task"][name]["rho"] for name in names])
+    best = errors.argmin(0)
+    return {
+        "laws": [title(name) for name in names],
+        "cells": [
+            [{"mse": errors[i, t], "rho": rho[i, t], "best": best[t] == i, "name": name}
+             for i, name in enumerate(names)]
+            for t in range(errors.shape[1])
+        ],
+    }  # fmt: skip
 
 
 def _tasks(answer: dict[str, Any]) -> list[dict[str, Any]]:

@@ -12,13 +12,13 @@ from catalogs.ledger import Ledger
 from mixing.answer import Runs
 from mixing.ask import Ask
 from mixing.asking import make_ask, task_weights
-from mixing.fitted import CODE
+from mixing.fitted import CODE, LIBRARIES
 from mixing.model import SURFACE_CODE
 from mixing.study_file import Study
 from pipeline.address import code_version, digest
 
 FIT_CODE = (*CODE, *SURFACE_CODE, "mixing.fitted", "mixing.model_file", "mixing.study_jobs")
-FIT_LIBRARIES = ("numpy", "scipy")
+FIT_LIBRARIES = LIBRARIES
 
 
 def read_runs(path: str) -> tuple[Runs, dict[str, Any]]:

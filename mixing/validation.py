@@ -8,10 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixing.average import Average
-from mixing.laws import Law, make_law
+from mixing.laws import LAWS, Law, make_law
 
-CANDIDATES = ("average", "power", "power-per-domain", "gp", "residual", "log-linear", "linear")
+CANDIDATES = (
+    "average", "power", "power-per-domain", "gp", "residual", "two-skill", "lightgbm", "log-linear",
+    "linear",
+)  # fmt: skip
 _CLEARLY = 2.0  # standard errors by which another law must beat the preferred one
+
+
+def candidates() -> tuple[list[str], dict[str, str]]:
+    """Laws to choose from, and why others are left out, by name."""
+    left_out = {name: told for name in CANDIDATES if (told := LAWS[name].missing())}
+    return [name for name in CANDIDATES if name not in left_out], left_out
 
 
 @dataclass(frozen=True)
@@ -147,16 +156,16 @@ class ChosenLaw(Law):
 
     def __init__(
         self,
-        candidates: Sequence[str] = CANDIDATES,
+        candidates: Sequence[str] | None = None,
         preferred: str = "average",
         folds: int = 5,
         seed: int = 0,
     ):
-        self.candidates, self.preferred = tuple(candidates), preferred
+        self.candidates, self.preferred = candidates, preferred
         self.folds, self.seed = folds, seed
 
     def _fit(self, P, Y, weight):
-        laws = [make_law(name) for name in self.candidates]
+        laws = [make_law(name) for name in self.candidates or candidates()[0]]
         folds = make_folds(P, self.folds, self.seed)
         measured = np.where(weight > 0, Y, np.nan)
         out_of_fold = cross_validate(laws, P, measured, folds, weight)

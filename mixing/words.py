@@ -220,6 +220,15 @@ def what_would_change(answer: dict[str, Any], confirmation: dict[str, Any] | Non
     return found
 
 
+def breaks(limits: list[str] | None, most: int = 3) -> str:
+    """The limits that a mix breaks, short: ``breaks epochs of math and 2 more limits``."""
+    if not limits:
+        return ""
+    rest = len(limits) - most
+    more = f" and {rest} more limit{'s' if rest > 1 else ''}" if rest > 0 else ""
+    return "breaks " + ", ".join(limits[:most]) + more
+
+
 def price(one: dict[str, Any], answer: dict[str, Any]) -> str:
     """What easing a limit buys, in a sentence."""
     name, gain = one["name"], f"{one['gain']:.2g} {short_unit(answer['unit'])}"

@@ -17,13 +17,22 @@ from catalogs import storage
 from catalogs.audit import save_plan
 from catalogs.ledger import Ledger, Row
 from mixing.proxy_shop import Proxies, ProxyShop
+from mixing.report import look
 from mixing.reuse import adopt, earlier_runs, extend_swarm, frozen_ratios
 from mixing.runs_file import FIT_CODE, FIT_LIBRARIES, made_from
 from mixing.study_jobs import answer_job, fit_job, propose_job, report_job
 from mixing.swarm import Swarm, design_swarm
 from pipeline.jobs import Job
 
-ANSWER_CODE = ("mixing",)
+# what an answer and a report are made with, no more: an edit of the exporter makes neither anew
+ANSWER_CODE = (
+    *FIT_CODE, "mixing.answer", "mixing.ask", "mixing.asking", "mixing.feasible", "mixing.program",
+    "mixing.recommend", "mixing.refine", "mixing.runs_file", "mixing.shares", "mixing.study_file",
+)  # fmt: skip
+REPORT_CODE = (
+    *ANSWER_CODE, "mixing.confirm", "mixing.export.mixture", "mixing.figures", "mixing.report",
+    "mixing.story", "mixing.words",
+)  # fmt: skip
 ANSWER_LIBRARIES = ("numpy", "scipy", "scikit-learn", "matplotlib", "jinja2")
 ROUNDS = "rounds.json"
 
@@ -154,9 +163,11 @@ class Workshop(ProxyShop):
         state = "complete" if whole else "incomplete"
         save_plan(self.study.out_folder, {"state": state, "shards": shards})
 
-    def _late_job(self, step, shard, run, config, rows: list[Row], arguments) -> Job:
+    def _late_job(
+        self, step, shard, run, config, rows: list[Row], arguments, code=ANSWER_CODE
+    ) -> Job:
         inputs = [file.checksum for row in rows for _, file in sorted(row.files.items())]
-        return self._job(step, shard, run, config, inputs, arguments, ANSWER_CODE, ANSWER_LIBRARIES)
+        return self._job(step, shard, run, config, inputs, arguments, code, ANSWER_LIBRARIES)
 
     def _fit_job(self, rounds: int, proxies: Proxies) -> Job:
         study = self.study
@@ -235,8 +246,8 @@ class Workshop(ProxyShop):
             ],
         }
         rows = [answered, *confirmed.trained, *(row for rows in confirmed.scored for row in rows)]
-        study = self.study.model_dump(mode="json", exclude={"root"})
-        return self._late_job("report", "report", report_job, study, rows, arguments)
+        config = [self.study.model_dump(mode="json", exclude={"root"}), look()]
+        return self._late_job("report", "report", report_job, config, rows, arguments, REPORT_CODE)
 
 
 def _anchors(swarm: Swarm, count: int) -> list[int]:
