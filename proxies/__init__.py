@@ -13,6 +13,7 @@ from proxies.sizes import SIZES
 if TYPE_CHECKING:
     from proxies.evaluate import BPB, bits_per_byte, ratio
     from proxies.model import Decoder, ModelConfig, load_model, save_model
+    from proxies.ngrams import Experts, held_out_texts, ngram_experts, suite_texts
     from proxies.runs import Checkpoint, TrainConfig, TrainResult
     from proxies.sampling import quotas
     from proxies.suites import Item, read_items, score_items, suite_path
@@ -24,6 +25,7 @@ _PLACES = {
     "BPB": "evaluate",
     "Checkpoint": "runs",
     "Decoder": "model",
+    "Experts": "ngrams",
     "Item": "suites",
     "ModelConfig": "model",
     "StreamInfo": "tokens",
@@ -32,14 +34,17 @@ _PLACES = {
     "TrainConfig": "runs",
     "TrainResult": "runs",
     "bits_per_byte": "evaluate",
+    "held_out_texts": "ngrams",
     "load_model": "model",
     "load_tokenizer": "tokenizer",
+    "ngram_experts": "ngrams",
     "quotas": "sampling",
     "ratio": "evaluate",
     "read_items": "suites",
     "save_model": "model",
     "score_items": "suites",
     "suite_path": "suites",
+    "suite_texts": "ngrams",
     "train": "training",
     "train_bpe": "tokenizer",
     "write_stream": "tokens",
@@ -50,6 +55,7 @@ __all__ = [
     "SIZES",
     "Checkpoint",
     "Decoder",
+    "Experts",
     "Item",
     "ModelConfig",
     "StreamInfo",
@@ -58,14 +64,17 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "bits_per_byte",
+    "held_out_texts",
     "load_model",
     "load_tokenizer",
+    "ngram_experts",
     "quotas",
     "ratio",
     "read_items",
     "save_model",
     "score_items",
     "suite_path",
+    "suite_texts",
     "train",
     "train_bpe",
     "write_stream",
