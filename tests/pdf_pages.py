@@ -2,10 +2,7 @@
 
 from functools import cache
 
-from ocr import (
-    PdfOptions,
-    read_pdf,
-)
+from ocr import PdfOptions, read_pdf
 from tests.pdfs import Page, make
 
 TEXT_ONLY = PdfOptions(engine="none")

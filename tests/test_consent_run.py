@@ -6,7 +6,6 @@ import json
 import shutil
 
 import pytest
-import ray
 
 from catalogs.audit import audit
 from catalogs.catalog import open_catalog
@@ -15,8 +14,10 @@ from catalogs.explain import find
 from catalogs.ledger import Ledger
 from pipeline.recipe import load_recipe
 from pipeline.run import run
-from pipeline.schedule import Settings, start_ray
+from pipeline.schedule import Settings
 from tests.inputs import files_of, html, prose, response, write_recipe
+
+pytestmark = pytest.mark.usefixtures("cluster")
 
 SETTINGS = Settings(workers=2)
 BY = "https://creativecommons.org/licenses/by/4.0/"
@@ -76,13 +77,6 @@ SIGNALS = {
     "http://aitxt.test/a": ["ai-txt"],
     "http://later.test/a": [],
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    start_ray(SETTINGS)
-    yield
-    ray.shutdown()
 
 
 def sources(folder):

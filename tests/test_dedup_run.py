@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import ray
 from typer.testing import CliRunner
 
 from catalogs import storage
@@ -27,16 +26,11 @@ from pipeline.dedup_flow import File, Shard
 from pipeline.dedup_jobs import dedup_shards
 from pipeline.recipe import load_recipe
 from pipeline.run import run
-from pipeline.schedule import Settings, start_ray
+from pipeline.schedule import Settings
 from tests.inputs import files_of, write_recipe
 from tests.test_dedup import planted_corpus, rows_of, text_id, words, write_shards
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    start_ray(Settings(workers=2))
-    yield
-    ray.shutdown()
+pytestmark = pytest.mark.usefixtures("cluster")
 
 
 def write(path: Path, rows: list[tuple], **columns) -> Path:

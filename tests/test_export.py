@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import math
 import os
@@ -11,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from collections import Counter
 from pathlib import Path
 
@@ -19,50 +17,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import ray
-import yaml
 import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
-from catalogs.ledger import File, Row
 from catalogs.storage import checksum
 from corpusmill.cli import app
 from mixing.export.audit import audit_export
 from mixing.export.flow import run_export
 from mixing.export.formats import FORMATS
-from mixing.export.gather import _cut
 from mixing.export.mixture import load_mixture
 from mixing.export.options import Options
-from mixing.export.sample import buckets, copy_keys, repetitions, row_hashes, uniforms
-from mixing.export.units import rows_behind
 from pipeline.recipe import load_recipe
 from pipeline.run import run
-from pipeline.schedule import Settings, start_ray
 from proxies.tokenizer import load_tokenizer, train_bpe
+from tests.exports import MIXTURE, SETTINGS, export, mixture_file, streaming_dataset, trace_of
 from tests.inputs import files_of, prose, write_recipe
 
-SETTINGS = Settings(workers=2)
-MIXTURE = {
-    "name": "small",
-    "run": "run",
-    "domains": {
-        "short": "source = 'texts' and n_bytes < 3000",
-        "long": "source = 'texts'",
-        "notes": "source = 'notes'",
-    },
-    "shares": {"short": 0.2, "long": 0.5, "notes": 0.3},
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    start_ray(SETTINGS)
-    yield
-    ray.shutdown()
+pytestmark = pytest.mark.usefixtures("cluster")
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +63,6 @@ def milled(tmp_path_factory):
     return folder
 
 
-def mixture_file(folder: Path, target: Path, **changes) -> Path:
-    path = target / "mixture.yaml"
-    path.write_text(yaml.safe_dump({**MIXTURE, "root": str(folder), **changes}, sort_keys=False))
-    return path
-
-
-def export(folder: Path, out: Path, changes: dict | None = None, workers: int = 2, **options):
-    """Export the mixture with some fields changed; returns the manifest."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    path = mixture_file(folder, out.parent, **(changes or {}))
-    given = {"tokens": 60_000, "format": "npy", "context": 256, "shard_tokens": 20_000, **options}
-    if given["format"] not in ("parquet", "jsonl.zst"):
-        given.setdefault("tokenizer", str(folder / "tokenizer.json"))
-    settings = Settings(workers=workers)
-    return run_export(load_mixture(str(path)), Options(**given), str(out), settings).manifest
-
-
 @pytest.fixture(scope="module")
 def exported(milled, tmp_path_factory):
     """One export of each format, made when it is first asked for."""
@@ -130,11 +86,6 @@ def corpus(milled):
             f"SELECT row_id, CASE {cases} END, text, n_tokens FROM documents WHERE kept"
         ).fetchall()
     return {row_id: rest for row_id, *rest in rows}
-
-
-def trace_of(out: Path) -> list[dict]:
-    paths = sorted((out / "trace").glob("*.parquet"))
-    return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
 # what is promised of every format -----------------------------------------------------------
@@ -278,19 +229,6 @@ def test_mds_is_opened_by_mosaicml_streaming(exported, tmp_path):
         assert np.array_equal(dataset[number]["tokens"], mine[number])
 
 
-def streaming_dataset():
-    """The class, without the packages of pictures and models that its package imports first."""
-    if "streaming" not in sys.modules:
-        found = importlib.util.find_spec("streaming").submodule_search_locations[0]
-        for name in ("streaming", "streaming.base"):
-            package = types.ModuleType(name)
-            package.__path__ = [os.path.join(found, *name.split(".")[1:])]
-            sys.modules[name] = package
-    from streaming.base.dataset import StreamingDataset
-
-    return StreamingDataset
-
-
 @pytest.mark.filterwarnings("ignore")
 def test_megatron_core_reads_every_document(exported, corpus):
     from megatron.core.datasets.indexed_dataset import IndexedDataset
@@ -381,25 +319,6 @@ def test_two_runs_are_one_corpus(milled, tmp_path):
         (milled / "run").resolve(),
         (tmp_path / "run").resolve(),
     ]
-
-
-def test_scores_given_to_a_finished_run_stand_behind_its_shards():
-    def row(step, shard, inputs=(), **files):
-        made = {kind: File(f"{kind}/{shard}", 1, 1, sums) for kind, sums in files.items()}
-        return Row(step, shard, "", made, 1, 1, inputs=list(inputs))
-
-    rows = [
-        row("ingest", "a", documents="d1"),
-        row("ingest", "b", documents="d2"),
-        row("judge", "a", attributes="j1"),
-        row("apply-good", "a", ["d1"], applied="s1"),
-        row("apply-good", "b", ["d2"], applied="s2"),
-        row("write", "w", ["a//documents:d1", "a//attributes:j1"], corpus="c"),
-    ]
-    ((written, behind),) = rows_behind(rows)
-    assert written.shard == "w"
-    found = {(one.step, one.shard) for one in behind}
-    assert found == {("ingest", "a"), ("judge", "a"), ("apply-good", "a")}
 
 
 # mistakes and damage -------------------------------------------------------------------------
@@ -496,62 +415,3 @@ def test_a_killed_export_goes_on_to_the_same_bytes(milled, exported, tmp_path):
     assert result.skipped >= 1
     assert files_of(folder / "data") == files_of(out / "data")
     assert audit_export(str(folder)).problems == []
-
-
-# the sampling itself -------------------------------------------------------------------------
-
-groups = st.lists(
-    st.tuples(st.integers(1, 5000), st.integers(1, 10**9)),
-    min_size=1,
-    max_size=8,
-    unique_by=lambda g: g[0],
-)
-
-
-@given(groups, st.floats(0.01, 3.9), st.floats(1, 8))
-def test_repetitions_meet_the_quota_under_the_cap(table, epochs, cap):
-    factors, tokens = (np.array(column, float) for column in zip(*sorted(table), strict=True))
-    quota = epochs * tokens.sum()
-    rates = repetitions(factors, tokens, quota, cap)
-    if epochs > cap * (1 + 1e-9):
-        assert rates is None
-        return
-    if rates is None:
-        assert epochs > cap * (1 - 1e-9)
-        return
-    assert (rates * tokens).sum() == pytest.approx(quota)
-    assert (rates <= cap * (1 + 1e-9)).all()
-    free = rates < cap * (1 - 1e-9)
-    scales = rates[free] / factors[free]
-    assert scales.tolist() == pytest.approx([scales.max(initial=0)] * len(scales))
-
-
-def test_hashes_are_uniform_and_differ_by_seed_and_copy():
-    ids = pa.array([f"{n * 2654435761 % 2**64:032x}" for n in range(20_000)])
-    first, second = (row_hashes(ids, seed, 1) for seed in (0, 1))
-    for hashes in (first, second, copy_keys(first, np.ones(len(first)))):
-        u = uniforms(hashes)
-        assert abs(u.mean() - 0.5) < 0.01
-        counts = np.bincount(buckets(hashes, 10), minlength=10)
-        assert counts.min() > 1800
-        assert counts.max() < 2200
-    assert abs(np.corrcoef(uniforms(first), uniforms(second))[0, 1]) < 0.03
-
-
-@given(
-    st.lists(st.integers(1, 700), min_size=1, max_size=60), st.integers(1, 300), st.integers(0, 500)
-)
-def test_cuts_cover_the_stream_once(lengths, context, skipped):
-    lengths = np.array(lengths)
-    own_start = skipped
-    begins = own_start + np.cumsum(lengths) - lengths
-    stop = int(begins[-1] + lengths[-1])
-    first, end = -(-own_start // context), -(-stop // context)
-    pieces = _cut(begins, lengths, first, end - first, context, stop)
-    covered = np.concatenate(
-        [np.arange(begins[d] + s, begins[d] + e)
-         for d, s, e in zip(pieces["document"], pieces["start"], pieces["end"], strict=True)]
-        or [np.zeros(0, int)]
-    )  # fmt: skip
-    assert covered.tolist() == list(range(first * context, stop))
-    assert (pieces["position"] + pieces["end"] - pieces["start"] <= context).all()

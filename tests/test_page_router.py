@@ -2,10 +2,7 @@
 
 import pytest
 
-from ocr import (
-    PageFeatures,
-    RouterThresholds,
-)
+from ocr import PageFeatures, RouterThresholds
 from ocr.router import read_as_language, route
 from tests.pdf_pages import PROSE, SENTENCES, read
 from tests.pdfs import Page

@@ -6,10 +6,7 @@ import re
 import pytest
 from PIL import Image
 
-from ocr import (
-    PdfOptions,
-    read_pdf,
-)
+from ocr import PdfOptions, read_pdf
 from tests.pdf_pages import PROSE, TEXT_ONLY, good
 from tests.pdfs import Page, Pdf, encrypt, make
 

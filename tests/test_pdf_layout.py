@@ -5,9 +5,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr import (
-    Line,
-)
+from ocr import Line
 from ocr.characters import SOFT_HYPHEN, clean
 from ocr.cleanup import assemble
 from ocr.layout import lay_out

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr import (
-    PdfOptions,
-)
+from ocr import PdfOptions
 from ocr.characters import clean
 from ocr.metadata import iso_date
 from tests.pdf_pages import LEFT, PROSE, RIGHT, XMP, read

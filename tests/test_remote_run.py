@@ -8,27 +8,21 @@ import os
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import ray
 
 from catalogs.audit import audit
 from catalogs.catalog import open_catalog
 from catalogs.ledger import Ledger
 from pipeline.recipe import load_recipe
 from pipeline.run import run
-from pipeline.schedule import RunError, Settings, start_ray
+from pipeline.schedule import RunError, Settings
 from tests.inputs import html, response, write_recipe, write_warc
 from tests.servers import serving
+
+pytestmark = pytest.mark.usefixtures("cluster")
 
 SETTINGS = Settings(workers=2)
 PLACES = ["container", "row_id"]
 QUICK = {"requests_per_second": None, "timeout_seconds": 10, "give_up_seconds": 120}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    start_ray(SETTINGS)
-    yield
-    ray.shutdown()
 
 
 def mill(folder, source, **fields):

@@ -6,7 +6,6 @@ import json
 import os
 
 import pytest
-import ray
 import yaml
 
 from catalogs.audit import audit
@@ -16,17 +15,12 @@ from catalogs.explain import find
 from catalogs.ledger import Ledger
 from pipeline.recipe import load_recipe
 from pipeline.run import run
-from pipeline.schedule import RunError, Settings, start_ray
+from pipeline.schedule import RunError, Settings
 from tests.inputs import files_of, prose, small_sources, write_jsonl, write_recipe, write_warc
 
+pytestmark = pytest.mark.usefixtures("cluster")
+
 SETTINGS = Settings(workers=2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    start_ray(SETTINGS)
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import gzip
 import json
 
 import pytest
-import ray
 import yaml
 from typer.testing import CliRunner
 
@@ -22,19 +21,14 @@ from pipeline.evals import read_evals
 from pipeline.pii_config import PiiConfig
 from pipeline.recipe import load_recipe
 from pipeline.run import run
-from pipeline.schedule import Settings, start_ray
+from pipeline.schedule import Settings
 from tests.inputs import files_of, prose, write_recipe
 from tests.test_contamination import ITEMS
 
+pytestmark = pytest.mark.usefixtures("cluster")
+
 SETTINGS = Settings(workers=1)
 DIRTY = "Mail anna@gmail.com or call +48 22 601 23 45. "
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    start_ray(SETTINGS)
-    yield
-    ray.shutdown()
 
 
 def texts() -> list[str]:

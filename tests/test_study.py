@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import ray
 import yaml
 
 from catalogs.errors import UserError
@@ -25,17 +24,12 @@ from mixing.study import (
 )
 from pipeline.recipe import load_recipe
 from pipeline.run import run
-from pipeline.schedule import Settings, start_ray
+from pipeline.schedule import Settings
 from tests.inputs import write_recipe
 
+pytestmark = pytest.mark.usefixtures("cluster")
+
 SETTINGS = Settings(workers=2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    start_ray(SETTINGS)
-    yield
-    ray.shutdown()
 
 
 def texts(folder):

@@ -12,7 +12,6 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import ray
 
 from catalogs.audit import audit
 from catalogs.catalog import open_catalog
@@ -25,19 +24,14 @@ from mixing.export.mixture import load_mixture
 from mixing.export.options import Options
 from pipeline.recipe import load_recipe
 from pipeline.run import run
-from pipeline.schedule import Settings, start_ray
+from pipeline.schedule import Settings
 from pipeline.takedown import take_down
 from tests.inputs import files_of, prose, small_sources, write_recipe
 
+pytestmark = pytest.mark.usefixtures("cluster")
+
 SETTINGS = Settings(workers=2)
 TEXTS = ("corpus", "documents", "rejected", "attributes")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    start_ray(SETTINGS)
-    yield
-    ray.shutdown()
 
 
 def recipe_of(folder):
