@@ -27,8 +27,8 @@ from pipeline.dedup_jobs import dedup_shards
 from pipeline.recipe import load_recipe
 from pipeline.run import run
 from pipeline.schedule import Settings
+from tests.dedups import planted_corpus, rows_of, text_id, words, write_shards
 from tests.inputs import files_of, write_recipe
-from tests.test_dedup import planted_corpus, rows_of, text_id, words, write_shards
 
 pytestmark = pytest.mark.usefixtures("cluster")
 

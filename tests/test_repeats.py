@@ -29,8 +29,8 @@ from pipeline.repeats_jobs import find_repeats
 from pipeline.run import run
 from pipeline.schedule import Settings
 from pipeline.spans import cut_bytes, merge_spans
+from tests.dedups import rows_of, text_id, write_shards
 from tests.inputs import files_of, write_recipe
-from tests.test_dedup import rows_of, text_id, write_shards
 
 
 def shards_of(folder: Path, texts: list[str], shards: int, **columns) -> list[Inputs]:
