@@ -224,9 +224,7 @@ def find_parts(
             tried[t, 0] = -1
         for block in range(low, high - SHORT + 1, BLOCK):
             stop = min(block + BLOCK, high - SHORT + 1)
-            n_seeds, m = sift(
-                texts, block, stop, high, heads, bits, spots, places, keys, flags
-            )
+            n_seeds, m = sift(texts, block, stop, high, heads, bits, spots, places, keys, flags)
             for c in range(n_seeds):
                 place = place_of(table, keys[places[c]])
                 if place < 0:

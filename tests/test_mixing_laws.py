@@ -17,7 +17,7 @@ from mixing.model_file import load_model, save_model
 from mixing.report import write_report
 from mixing.story import swarm_story
 from mixing.study_file import Constraints
-from tests.test_mixing import planted
+from tests.planted import planted
 
 
 def needs_two(P):
