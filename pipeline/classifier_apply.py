@@ -30,8 +30,10 @@ APPLIED = pa.schema(
         field("label", pa.string(), "best label, of models of labels"),
     ]
 )
-CODE = ("filters", "pipeline.classifier_model", "pipeline.classifier_apply", "pipeline.embeddings")
-LIBRARIES = ("numpy", "pyarrow", "onnxruntime", "tokenizers")
+CODE = ("filters", "pipeline.classifier_model", "pipeline.classifier_apply", "pipeline.hub")
+CODE += ("pipeline.embeddings", "pipeline.encoders", "pipeline.classifier_transformer")
+LIBRARIES = ("numpy", "pyarrow", "onnxruntime", "tokenizers", "torch", "transformers")
+LIBRARIES += ("sentence-transformers",)
 
 
 def apply_model(

@@ -70,6 +70,11 @@ class Regressor:
                 f"{self.encoder.checksum})"
             )
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Labels that its verdicts carry."""
+        return () if self.about["positive"] else tuple(self.about.get("classes") or ())
+
     def score(self, texts: pa.Array, first_chars: int = 0) -> Verdicts:
         if first_chars:
             texts = pc.utf8_slice_codeunits(texts, 0, first_chars)
@@ -89,9 +94,13 @@ class Regressor:
         return Verdicts(scores, [classes[place] for place in best.tolist()])
 
     def _run(self, texts: list[str]) -> np.ndarray:
-        vectors = self.encoder.encode(texts)
-        outputs = self.session.run(None, {self.session.get_inputs()[0].name: vectors})
-        return np.asarray(outputs[-1], np.float32).reshape(len(texts), -1)
+        name = self.session.get_inputs()[0].name
+        # one by one: in a batch the last bits of a score hang on the other texts
+        outputs = [
+            self.session.run(None, {name: vector[None]})[-1].reshape(-1)
+            for vector in self.encoder.encode(texts)
+        ]
+        return np.asarray(outputs, np.float32).reshape(len(texts), -1)
 
 
 def train_embedding(

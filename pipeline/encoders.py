@@ -8,20 +8,22 @@ nothing that an encoder's files hold is run.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import xxhash
 
 from catalogs import storage
 from catalogs.errors import UserError, nearest
+from pipeline.hub import fetch, folder_hashes
 
-SAFE_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 _BATCH = 256
+_FILES = "model.safetensors, tokenizer.json and config.json"
 
 
 class Encoder(Protocol):
@@ -62,20 +64,28 @@ def load_encoder(spec: str) -> Encoder:
 
 
 class StaticEncoder:
-    """A vector for each token, and their mean for a text, of length one.
+    """A vector for each token, and their mean for a text, of length one unless the folder says no.
 
-    Reads the folders of model2vec (``model.safetensors``, ``tokenizer.json``), and by default the
-    table of 256 dimensions that the PyPI package wordllama ships (MIT); that package is looked up,
-    never imported.
+    Reads the folders of model2vec (``model.safetensors``, ``tokenizer.json``, ``config.json``), and
+    by default the table of 256 dimensions that the PyPI package wordllama ships; that package is
+    looked up, never imported. The whole text counts, where model2vec itself stops at 512 tokens.
     """
 
     def __init__(self, which: str = ""):
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
-        weights, tokens = _wordllama() if not which else _model2vec(fetch(which))
-        self.checksum = _checksum([weights, tokens])
-        tables = load_file(weights)
+        files = _model2vec(fetch(which, _FILES)) if which else _wordllama()
+        weights, tokens = files[:2]
+        self.checksum = _checksum(files)
+        config = json.loads(storage.read_text(files[2])) if len(files) > 2 else {}
+        self.unit = config.get("normalize", config.get("model_type") != "model2vec")
+        try:
+            tables = load_file(weights)
+            self.tokenizer = Tokenizer.from_str(storage.read_text(tokens))
+        except Exception as error:  # both libraries raise bare exceptions of their own
+            cause = str(error).splitlines()[0]
+            raise UserError(f"{weights}, {tokens}: cannot be read: {cause}") from None
         vectors = tables.get("embeddings", tables.get("embedding.weight"))
         if vectors is None or vectors.ndim != 2:
             raise UserError(f"{weights}: no table of embeddings in it")
@@ -85,9 +95,9 @@ class StaticEncoder:
         if "weights" in tables:
             vectors = vectors * tables["weights"].astype(np.float32)[:, None]
         self.vectors, self.dims = vectors, vectors.shape[1]
-        self.tokenizer = Tokenizer.from_str(Path(tokens).read_text(encoding="utf-8"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
+        self.unknown = _unknown(self.tokenizer) if which else None
 
     def encode(self, texts: list[str]) -> np.ndarray:
         found = np.zeros((len(texts), self.dims), np.float32)
@@ -98,8 +108,12 @@ class StaticEncoder:
             ):
                 ids = np.asarray(one.ids, np.int64)
                 ids = ids[ids < len(self.vectors)]
+                if self.unknown is not None:
+                    ids = ids[ids != self.unknown]
                 if len(ids):
                     found[place] = self.vectors[ids].mean(axis=0)
+        if not self.unit:
+            return found
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
 
@@ -117,64 +131,62 @@ class SentenceEncoder:
                 f"encoder 'sentence-transformers:{which}' needs a package that is not installed: "
                 "run `pip install sentence-transformers`"
             )
+        import torch
         from sentence_transformers import SentenceTransformer
 
         folder = fetch(which)
-        files = [str(path) for path in Path(folder).rglob("*") if path.is_file()]
-        self.checksum = _checksum(files)
-        self.model = SentenceTransformer(
-            folder, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-        )
-        self.dims = self.model.get_sentence_embedding_dimension()
+        torch.set_num_threads(1)
+        self.checksum = folder_hashes(folder)[1]
+        try:
+            self.model = SentenceTransformer(
+                folder,
+                device="cpu",
+                trust_remote_code=False,
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True},
+            )
+        except Exception as error:
+            cause = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{which}: is no model of sentence-transformers: {cause}") from None
+        (self.dims,) = self.encode([""])[0].shape
 
     def encode(self, texts: list[str]) -> np.ndarray:
-        found = self.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(found, np.float32)
+        # one by one: in a batch the last bits of a vector hang on the other texts
+        found = self.model.encode(
+            texts, batch_size=1, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(found, np.float32).reshape(len(texts), -1)
 
 
-def fetch(which: str) -> str:
-    """The folder of a model: itself, or a snapshot from the Hugging Face hub, kept in its cache.
-
-    Raises
-    ------
-    UserError
-        When it cannot be had.
-    """
-    if os.path.isdir(which):
-        return which
-    repository, _, revision = which.partition("@")
-    if repository.startswith((".", "/", "~")) or repository.count("/") > 1:
-        raise UserError(f"{which}: no such folder")
-    try:
-        from huggingface_hub import snapshot_download
-
-        return snapshot_download(repository, revision=revision or None, allow_patterns=SAFE_FILES)
-    except Exception as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{which}: neither a folder nor to be had from the Hugging Face hub: {cause}"
-        ) from None
-
-
-def _wordllama() -> tuple[str, str]:
+def _wordllama() -> list[str]:
     package = importlib.util.find_spec("wordllama")
     for folder in package.submodule_search_locations or () if package else ():
         weights = Path(folder) / "weights" / "l2_supercat_256.safetensors"
         tokens = Path(folder) / "tokenizers" / "l2_supercat_tokenizer_config.json"
         if weights.is_file() and tokens.is_file():
-            return str(weights), str(tokens)
+            return [str(weights), str(tokens)]
     raise UserError(
         "encoder 'static' needs a table: run `pip install --no-deps wordllama`, which ships one, "
         "or name a model2vec folder or model, as in static:minishlab/potion-base-8M"
     )
 
 
-def _model2vec(folder: str) -> tuple[str, str]:
+def _model2vec(folder: str) -> list[str]:
     paths = [os.path.join(folder, name) for name in ("model.safetensors", "tokenizer.json")]
     for path in paths:
         if not os.path.isfile(path):
             raise UserError(f"{path}: no such file (a model2vec folder holds it)")
-    return paths[0], paths[1]
+    config = os.path.join(folder, "config.json")
+    return [*paths, config] if os.path.isfile(config) else paths
+
+
+def _unknown(tokenizer: Any) -> int | None:
+    """The token of what a tokenizer does not know, which says nothing."""
+    model = json.loads(tokenizer.to_str())["model"]
+    if model.get("unk_id") is not None:
+        return model["unk_id"]
+    token = model.get("unk_token")
+    return None if token is None else tokenizer.token_to_id(token)
 
 
 def _checksum(paths: list[str]) -> str:

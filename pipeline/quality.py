@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from catalogs import storage
 from catalogs.errors import UserError
 from pipeline.address import code_version
 from pipeline.classifier_model import FastText, check_hash, load_scorer, model_file
 from pipeline.documents import LABELS, SCORES
 
-EMBEDDING_CODE = ("pipeline.embeddings", "pipeline.encoders")
-EMBEDDING_LIBRARIES = ("onnxruntime", "tokenizers", "sentence-transformers")
+NETWORK_CODE = ("pipeline.embeddings", "pipeline.encoders", "pipeline.classifier_transformer")
+NETWORK_LIBRARIES = ("onnxruntime", "tokenizers", "torch", "transformers", "sentence-transformers")
 
 
 def quality_arguments(recipe: Any, source: str) -> list[dict[str, Any]]:
@@ -35,7 +34,7 @@ def quality_arguments(recipe: Any, source: str) -> list[dict[str, Any]]:
         if model.sources is not None and source not in model.sources:
             continue
         try:
-            path = model_file(storage.join(recipe.base, model.path))
+            path = model_file(model.path, recipe.base)
         except UserError as error:
             raise UserError(f"{field}.path': {error}") from None
         checksum = check_hash(path, field, model.sha256, model.xxh3)
@@ -44,13 +43,12 @@ def quality_arguments(recipe: Any, source: str) -> list[dict[str, Any]]:
         except UserError as error:
             raise UserError(f"{field}': {error}") from None
         if model.drop:
-            labels = scorer.labels if isinstance(scorer, FastText) else ()
             for label in model.drop:
-                if label not in labels or scorer.positive is not None:
+                if label not in scorer.given:
                     raise UserError(f"{field}.drop': the model gives no label '{label}'")
         options = {"positive": model.positive, "first_chars": model.first_chars}
         if not isinstance(scorer, FastText):
-            options["code"] = code_version(EMBEDDING_CODE, EMBEDDING_LIBRARIES)
+            options["code"] = code_version(NETWORK_CODE, NETWORK_LIBRARIES)
         found.append({"name": name, "path": path, "checksum": checksum, **options})
     return found
 
