@@ -14,15 +14,17 @@ what carries less than `LEAST` in all its parts is never told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from filters.arrow import StringColumn, readonly, texts_of
+from filters.arrow import StringColumn, Texts, readonly, texts_of
 from filters.contamination_index import (
     ANSWER,
+    JOINED,
     LEAST,
     PARTS,
     PASSAGE,
@@ -33,7 +35,7 @@ from filters.contamination_index import (
     load,
 )
 from filters.contamination_index import save as save_index
-from filters.contamination_kernels import BLOCK, FLOOR, find_near, find_parts
+from filters.contamination_kernels import BLOCK, FLOOR, SHORT, find_near, find_parts
 from filters.contamination_words import Words, words_of
 from filters.eval_items import MATCHES, Item
 
@@ -46,6 +48,24 @@ DENSITY = 0.5
 WORD_SHARE = (20, 40), (0.72, 0.6)
 """Least share of a part's words, whatever their weight, for parts of so many words: phrases of the
 language, and long names, are found in questions that are otherwise different."""
+BRIEF = 35.0
+"""Information that a question of fewer words than `Rules.min_words` asks for needs with its answer,
+which must follow ..."""
+BRIEF_WORDS = 20
+"""... within so many words, ..."""
+BRIEF_SHARE = 0.8
+"""... so much of it, behind every word of the question; and it must have ..."""
+BRIEF_ANSWER = 3
+"""... so many words: rows such as *Mon Tue Wed Thu* stand anywhere."""
+EDGE = 8
+"""One word in so many of a question may be missing at its beginning and end together, none of a
+question of fewer than `EDGE_FROM` words, ..."""
+EDGE_FROM = 10
+EDGE_ASKED, EDGE_ANSWERED = 2, 1
+"""... and so many more where a question mark follows, and where the answer does within
+`EDGE_ANSWER` words: a name or a saying stands in prose without the words that ask for it."""
+EDGE_ANSWER = 10
+_ASKS = re.compile("\\?|\uff1f|\u061f".encode())
 PASSAGE_WORDS = 400
 """Words after a passage within which its questions may stand."""
 SHORT_ANSWER = 3
@@ -72,12 +92,37 @@ DEFAULT = Rules()
 class Match(NamedTuple):
     """A part found in a text, in words of the text."""
 
-    text: int
     item: int
     part: int
     start: int
     end: int
     score: float
+
+
+class Place(NamedTuple):
+    """Where a part was found in a text: the weight found, words of the text."""
+
+    gain: float
+    start: int
+    end: int
+    bare: int = 0
+    """Words of the part that are missing at its beginning and end."""
+
+
+class _Text(NamedTuple):
+    """One text and its words: their hashes, first bytes and ends."""
+
+    number: int
+    data: bytes
+    hashes: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, texts: Texts, words: Words, number: int) -> _Text:
+        own = slice(*words.offsets[number : number + 2])
+        data = texts.data[slice(*texts.offsets[number : number + 2])].tobytes()
+        return cls(number, data, readonly(words.hashes[own]), words.starts[own], words.ends[own])
 
 
 class Contamination:
@@ -120,10 +165,12 @@ class Contamination:
         words = self._sizes[parts[:, 0]]
         by_question = (question >= LEAST) & (words >= rules.min_words)
         if alone:
-            return by_question
+            return by_question & (parts[:, 1] != JOINED)
+        long = self._sizes[parts[:, 1]] >= BRIEF_ANSWER
+        both = np.where(words >= rules.min_words - 1, LEAST, np.where(long, BRIEF, np.inf))
         return (
             by_question
-            | ((question + answer >= LEAST) & (answer > 0) & (words >= rules.min_words - 1))
+            | ((question + answer >= both) & (answer > 0) & (words >= SHORT))
             | ((question + answer + passage >= LEAST) & (passage > 0))
         )
 
@@ -131,27 +178,25 @@ class Contamination:
         """What each text holds: an array of type MATCHES."""
         column = texts_of(texts)
         words = words_of(column)
-        matches = self.find(words)
         by_text: list[list[dict]] = [[] for _ in range(len(column))]
-        for match in matches:
-            row = self.index.items[match.item]
-            first = words.offsets[match.text]
-            by_text[match.text].append(
+        for text, matches in self.find(column, words):
+            by_text[text.number] = [
                 {
-                    "benchmark": self.names.benchmarks[row[0]],
+                    "benchmark": self.names.benchmarks[self.index.items[match.item, 0]],
                     "item": self.names.items[match.item],
                     "part": PARTS[match.part],
-                    "start": int(words.starts[first + match.start]),
-                    "end": int(words.ends[first + match.end - 1]),
+                    "start": int(text.starts[match.start]),
+                    "end": int(text.ends[match.end - 1]),
                     "score": match.score,
                 }
-            )
+                for match in matches
+            ]
         for rows in by_text:
             rows.sort(key=lambda m: (m["start"], m["end"], m["benchmark"], m["item"], m["part"]))
         return pa.array(by_text, MATCHES)
 
-    def find(self, words: Words) -> list[Match]:
-        """The parts of items that stand in texts, given as words."""
+    def find(self, texts: Texts, words: Words) -> Iterator[tuple[_Text, list[Match]]]:
+        """The texts that hold parts of items, and the parts; `words` are those of the texts."""
         index = self.index
         space = (
             np.empty((1024, 3), np.int64),
@@ -160,7 +205,7 @@ class Contamination:
         )
         room = _ROOM
         while True:
-            found, gains = np.empty((room, 5), np.int32), np.empty(room, np.float32)
+            found, gains = np.empty((room, 6), np.int32), np.empty(room, np.float32)
             n = find_parts(
                 readonly(words.hashes),
                 readonly(words.offsets),
@@ -172,26 +217,25 @@ class Contamination:
             if n <= room:
                 break
             room = 2 * n
-        if not n:
-            return []
         found, gains = found[:n], gains[:n]
         dense = found[:, 4] >= DENSITY * (found[:, 3] - found[:, 2])
         sizes = self._sizes[found[:, 1]]
         dense &= found[:, 4] >= np.interp(sizes, *WORD_SHARE) * sizes
         found, gains = found[dense], gains[dense]
-        matches = []
-        for text in np.unique(found[:, 0]):
-            own = found[:, 0] == text
-            matches += self._judge(words, int(text), found[own], gains[own])
-        return matches
+        for number in np.unique(found[:, 0]).tolist():
+            own = found[:, 0] == number
+            text = _Text.of(texts, words, number)
+            if matches := self._judge(text, found[own], gains[own]):
+                yield text, matches
 
-    def _judge(self, words: Words, text: int, found: np.ndarray, gains: np.ndarray) -> list[Match]:
+    def _judge(self, text: _Text, found: np.ndarray, gains: np.ndarray) -> list[Match]:
         """The items of one text, from the parts found in it."""
         index = self.index
-        low, high = int(words.offsets[text]), int(words.offsets[text + 1])
-        places: dict[int, list[tuple[float, int, int]]] = {}
-        for (_, part, start, end, _), gain in zip(found.tolist(), gains.tolist(), strict=True):
-            places.setdefault(part, []).append((gain, start, end))
+        places: dict[int, list[Place]] = {}
+        for (_, part, start, end, _, bare), gain in zip(
+            found.tolist(), gains.tolist(), strict=True
+        ):
+            places.setdefault(part, []).append(Place(gain, start, end, bare))
         places = {part: _apart(own) for part, own in places.items()}
         matches: list[Match] = []
         for item in self._items_of(places):
@@ -199,27 +243,43 @@ class Contamination:
             contexts = places.get(passage, [])
             asked = places.get(question, [])
             if not asked and contexts:
-                asked = self._asked_after(words, low, high, contexts, question)
+                asked = self._asked_after(text, contexts, question)
             own: set[Match] = set()
             for here in asked:
                 parts = [(QUESTION, question, here)]
-                if answer >= 0 and (replied := self._answer(words, low, high, here, answer)):
+                if answer >= 0 and (replied := self._answer(text, here, answer)):
                     parts.append((ANSWER, answer, replied))
-                parts += [(PASSAGE, passage, max(contexts))] if contexts else []
+                if contexts:
+                    parts.append((PASSAGE, passage, max(contexts)))
+                elif here.bare > self._may_lack(text, parts):
+                    continue
                 if score := self._score(parts):
                     parts += [(PASSAGE, passage, place) for place in contexts]
-                    own.update(Match(text, item, kind, *at[1:], score) for kind, _, at in parts)
+                    own.update(Match(item, kind, at.start, at.end, score) for kind, _, at in parts)
             best = max((match.score for match in own), default=0.0)
             matches += sorted({match._replace(score=best) for match in own})
         return matches
 
-    def _asked_after(self, words, low: int, high: int, contexts, question: int):
+    def _may_lack(self, text: _Text, parts: list[tuple[int, int, Place]]) -> int:
+        """Words that may be missing at the edges of a question, see EDGE."""
+        (_, question, asked), *answers = parts
+        size = int(self._sizes[question])
+        lack = size // EDGE if size >= EDGE_FROM else 0
+        if answers and 0 <= answers[0][2].start - asked.end <= EDGE_ANSWER:
+            lack += EDGE_ANSWERED
+        following = min(asked.end + asked.bare + 1, len(text.starts))
+        stop = text.starts[following] if following < len(text.starts) else len(text.data)
+        if _ASKS.search(text.data, int(text.ends[asked.end - 1]), int(stop)):
+            lack += EDGE_ASKED
+        return lack
+
+    def _asked_after(self, text: _Text, contexts: list[Place], question: int) -> list[Place]:
         """Places of a short question behind its passage, where nearly all of it must stand."""
         found = []
-        for _, _, end in contexts:
-            reach = min(high, low + end + PASSAGE_WORDS)
-            near = self._near(words, low, low + end, reach, question)
-            if near is not None and near[0] >= 0.9 * self.index.totals[question]:
+        for context in contexts:
+            reach = min(len(text.hashes), context.end + PASSAGE_WORDS)
+            near = self._near(text, context.end, reach, question)
+            if near is not None and near.gain >= 0.9 * self.index.totals[question]:
                 found.append(near)
         return found
 
@@ -231,59 +291,70 @@ class Contamination:
             items.update(index.items_of[first:end].tolist())
         return sorted(items)
 
-    def _score(self, parts: list[tuple[int, int, tuple[float, int, int]]]) -> float:
+    def _score(self, parts: list[tuple[int, int, Place]]) -> float:
         """Share that was found of the weight of the parts that tell most, 0 if it does not do.
 
         The question counts alone or with any of the others, of which half may have been found.
         """
         index, rules = self.index, self.rules
         question, *others = [
-            (kind, float(index.totals[part]), found[0]) for kind, part, found in parts
+            (kind, float(index.totals[part]), found) for kind, part, found in parts
         ]
         words = self._sizes[parts[0][1]]
         best = 0.0
         for mask in range(1 << len(others)):
             chosen = [other for at, other in enumerate(others) if mask >> at & 1]
-            least = rules.min_words - bool(chosen)
-            if words < least and not any(kind == PASSAGE for kind, _, _ in chosen):
-                continue
             whole = question[1] + sum(other[1] for other in chosen)
-            share = (question[2] + sum(other[2] for other in chosen)) / whole
+            share = (question[2].gain + sum(other[2].gain for other in chosen)) / whole
+            if words < rules.min_words - bool(chosen) and not any(
+                kind == PASSAGE or self._completes(parts) for kind, _, _ in chosen
+            ):
+                continue
             if share >= needed(whole, rules.threshold):
                 best = max(best, min(share, 1.0))
         return best
 
-    def _answer(self, words, low: int, high: int, asked, answer: int):
+    def _completes(self, parts: list[tuple[int, int, Place]]) -> bool:
+        """Whether a long answer follows a question of few words, and both tell enough."""
+        (_, question, asked), (_, answer, replied), *_ = parts
+        totals = self.index.totals
+        return (
+            totals[question] + totals[answer] >= BRIEF
+            and self._sizes[answer] >= BRIEF_ANSWER
+            and asked.gain >= 0.99 * totals[question]
+            and replied.gain >= BRIEF_SHARE * totals[answer]
+            and 0 <= replied.start - asked.end <= BRIEF_WORDS
+        )
+
+    def _answer(self, text: _Text, asked: Place, answer: int) -> Place | None:
         """The answer close to a question, or None."""
         size = int(self._sizes[answer])
         reach = self.rules.answer_words + (2 * size if size > SHORT_ANSWER else size)
         share = 1.0 if size <= SHORT_ANSWER else ANSWER_SHARE
-        after = low + asked[2], min(high, low + asked[2] + reach)
-        before = max(low, low + asked[1] - reach), low + asked[1]
+        after = asked.end, min(len(text.hashes), asked.end + reach)
+        before = max(0, asked.start - reach), asked.start
         for first, end in (after, before):
-            near = self._near(words, low, first, end, answer)
-            if near is not None and near[0] >= share * self.index.totals[answer] - 1e-3:
+            near = self._near(text, first, end, answer)
+            if near is not None and near.gain >= share * self.index.totals[answer] - 1e-3:
                 return near
         return None
 
-    def _near(self, words, low: int, first: int, end: int, part: int):
-        """Gain, start and end of a part between two words, or None."""
+    def _near(self, text: _Text, first: int, end: int, part: int) -> Place | None:
+        """The best place of a part between two words, or None."""
         index = self.index
         place = np.zeros(3, np.int64)
         begin, stop = index.offsets[part : part + 2]
-        gain = find_near(
-            readonly(words.hashes), first, end, index.words, begin, stop, index.weights, place
-        )
+        gain = find_near(text.hashes, first, end, index.words, begin, stop, index.weights, place)
         if gain < FLOOR * index.totals[part] or gain == 0:
             return None
-        return gain, int(place[0]) - low, int(place[1]) - low
+        return Place(gain, int(place[0]), int(place[1]))
 
 
-def _apart(places: list[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
-    """Places (gain, start, end) of one part that do not overlap, the best of each heap of them."""
-    apart: list[tuple[float, int, int]] = []
-    for place in sorted(places, key=lambda place: (place[1], -place[0])):
-        if apart and place[1] < apart[-1][2]:
+def _apart(places: list[Place]) -> list[Place]:
+    """Places of one part that do not overlap, the best of each heap of them."""
+    apart: list[Place] = []
+    for place in sorted(places, key=lambda place: (place.start, -place.gain)):
+        if apart and place.start < apart[-1].end:
             apart[-1] = max(apart[-1], place)
         else:
             apart.append(place)

@@ -11,12 +11,14 @@ import pyarrow as pa
 
 from filters.arrow import Texts, readonly, texts_of
 from filters.chars import UNSPACED, char_classes
-from filters.contamination_kernels import LONG, fill_heads, fill_table, seed_keys
+from filters.contamination_kernels import LONG, SHORT, fill_heads, fill_table, seed_keys
 from filters.contamination_words import Words, words_of
 from filters.eval_items import Item
 
 QUESTION, ANSWER, PASSAGE = 0, 1, 2
 PARTS = ("question", "answer", "passage")
+JOINED = -2
+"""In place of an answer: the question is too short for a seed, and the answer is part of it."""
 BACKGROUND = 20_000
 """Parts that the table of common words stands for, beside those of the index."""
 SEVERAL = 5
@@ -25,12 +27,14 @@ LEAST = 25.0
 """Information (sum of weights, nats) below which an item cannot be told from chance."""
 MOST = 9.0
 """Weight of a word seen nowhere else."""
-NUMBER = np.float32(4.0)
-"""Most that a number counts: rows of numbers stand anywhere."""
+NUMBER = np.float32(3.5)
+"""Most that a number counts, or a name such as *H2*: rows of them stand anywhere."""
+CODE = 3
+"""Bytes of such names."""
 HAN, LETTER = np.float32(3.0), np.float32(1.5)
 """Most that a word of one character counts, of Han, and of kana, Thai and the like: about what a
 character tells beside its neighbours."""
-AGAIN = np.float32(0.25)
+AGAIN = np.float32(0.1)
 """What a word counts from its second place in a part on."""
 COMMON = 16
 """Seeds that stand in more places than this are not looked for ..."""
@@ -59,7 +63,8 @@ class Index(NamedTuple):
     kinds: np.ndarray
     """uint8: what a part is, see PARTS."""
     items: np.ndarray
-    """int32 (items, 4): benchmark, question part, answer part, passage part; -1 for none."""
+    """int32 (items, 4): benchmark, question part, answer part, passage part; -1 for none,
+    JOINED."""
     items_of: np.ndarray
     """int32: items of the parts (questions and passages), those of one part in a row."""
     item_offsets: np.ndarray
@@ -79,11 +84,18 @@ def build(items: Iterable[Item]) -> tuple[Index, Names]:
     parts: dict[tuple[int, str], int] = {}
     names: list[str] = []
     rows: list[tuple[int, ...]] = []
-    for item in items:
+    items = list(items)
+    sizes = np.diff(words_of(texts_of([item.question for item in items])).offsets).tolist()
+    for item, size in zip(items, sizes, strict=True):
+        own = [item.question, item.answer, item.passage]
+        joined = item.answer and size < SHORT
+        if joined:
+            own = [f"{item.question} {item.answer}", "", item.passage]
         numbers = [
             parts.setdefault((kind, text), len(parts)) if text else -1
-            for kind, text in enumerate((item.question, item.answer, item.passage))
+            for kind, text in enumerate(own)
         ]
+        numbers[ANSWER] = JOINED if joined else numbers[ANSWER]
         rows.append((benchmarks.setdefault(item.benchmark, len(benchmarks)), *numbers))
         names.append(item.item)
     kinds = np.array([kind for kind, _ in parts], np.uint8)
@@ -113,8 +125,9 @@ def _most(texts: Texts, origins: np.ndarray, words: Words) -> np.ndarray:
     """The most that each word may weigh, by its characters, float32."""
     most = np.full(len(words.hashes), MOST, np.float32)
     first, last = (texts.data[origins + at] for at in (words.starts, words.ends - 1))
-    digits = (first >= ord("0")) & (first <= ord("9")) & (last >= ord("0")) & (last <= ord("9"))
-    most[digits] = NUMBER
+    digits = [(at >= ord("0")) & (at <= ord("9")) for at in (first, last)]
+    brief = words.ends - words.starts <= CODE  # H1, 3D
+    most[(digits[0] & digits[1]) | (brief & (digits[0] | digits[1]))] = NUMBER
     wide = np.flatnonzero(first >= 0xE0)
     starts = origins[wide] + words.starts[wide]
     one, two, three = (texts.data[starts + k].astype(np.int64) for k in range(3))

@@ -214,8 +214,8 @@ def find_parts(
         Working space: int64 (1024, 3) and (BLOCK + 1,), and int64, uint64 and uint8 of
         ``3 * BLOCK + 1``.
     found, gains
-        Output: int32 rows of text, part, first word in the text, end, words that agree; and the
-        weight that was found (float32).
+        Output: int32 rows of text, part, first word in the text, end, words that agree, words of
+        the part before the first and behind the last of them; and the weight found (float32).
     """
     n = 0
     for k in range(len(firsts) - 1):
@@ -243,10 +243,10 @@ def find_parts(
                     first, end = np.int64(offsets[part]), np.int64(offsets[part + 1])
                     if not likely(texts, i, low, high, words, p, first, end):
                         continue
-                    ahead, gain_a, same_a = extend(
+                    ahead, past, gain_a, same_a = extend(
                         texts, i, high, words, p, end, weights, np.int64(1)
                     )
-                    behind, gain_b, same_b = extend(
+                    behind, begin, gain_b, same_b = extend(
                         texts, i - 1, low - 1, words, p - 1, first - 1, weights, np.int64(-1)
                     )
                     gain = gain_a + gain_b
@@ -257,6 +257,7 @@ def find_parts(
                             found[n, 0], found[n, 1] = k, part
                             found[n, 2], found[n, 3] = behind + 1 - low, ahead - low
                             found[n, 4] = same_a + same_b
+                            found[n, 5] = (begin + 1 - first) + (end - past)
                             gains[n] = gain
                         n += 1
     return n
@@ -278,11 +279,11 @@ def likely(texts, i, low, high, words, p, first, end):
 def extend(texts, a, a_end, words, b, b_end, weights, step):
     """Go on from word a of the text and word b of the part, forwards or backwards.
 
-    Returns the end of the last word that agrees, the weight that was found and the words.
+    Returns the ends of the last word that agrees in both, the weight that was found and the words.
     """
     gain = 0.0
     same = 0
-    last = a
+    last, last_b = a, b
     misses = 0
     while a != a_end and b != b_end and misses <= MISSES:
         if texts[a] == words[b]:
@@ -290,7 +291,7 @@ def extend(texts, a, a_end, words, b, b_end, weights, step):
             same += 1
             a += step
             b += step
-            last = a
+            last, last_b = a, b
             misses = 0
             continue
         left_a, left_b = (a_end - a) * step, (b_end - b) * step
@@ -316,7 +317,7 @@ def extend(texts, a, a_end, words, b, b_end, weights, step):
         misses += max(move_a, move_b)
         if move_a > left_a or move_b > left_b:
             break
-    return last, gain, same
+    return last, last_b, gain, same
 
 
 @inner
@@ -341,7 +342,7 @@ def find_near(texts, low, high, words, first, end, weights, found):
     for i in range(low, high):
         for p in range(first, min(end, first + SHORT)):
             if texts[i] == words[p]:
-                ahead, gain, same = extend(texts, i, high, words, p, end, weights, np.int64(1))
+                ahead, _, gain, same = extend(texts, i, high, words, p, end, weights, np.int64(1))
                 if gain > best + 1e-6:
                     best = gain
                     found[0], found[1], found[2] = i, ahead, same
