@@ -11,6 +11,8 @@ from resiliparse.parse.html import HTMLTree
 
 HIDDEN = ("script", "style", "noscript", "template", "option", "title")
 """Elements whose text nobody sees."""
+BREAKS = frozenset(("br", "p", "div", "li", "td", "dd", "dt", "h1", "h2", "h3", "h4", "h5", "h6"))
+"""Elements that words do not run through."""
 _MOST_NODES = 2000
 """How many nodes below one node are walked at most: enough for a block of text."""
 
@@ -71,6 +73,8 @@ def visible(node: Any) -> str:
             parts.append(part.value or "")
         elif part.tag == "img" and not leaving:
             parts.append(f" {part.getattr('alt') or ''} ")
+        elif part.tag in BREAKS:
+            parts.append(" ")
     return "".join(parts)
 
 

@@ -20,67 +20,36 @@ from filters.dom import HIDDEN, HtmlPage, select, squeeze, visible
 from filters.licence_classes import license_class
 from filters.licence_data import data_marks
 from filters.licence_ids import UNSPECIFIED, fuller, same_family
-from filters.licence_marks import Mark, page_marks
+from filters.licence_marks import Mark, may_hold, other_names, page_marks
+from filters.licence_phrases import (
+    APPLIES,
+    CLAIM,
+    COMPOUND,
+    CREDIT,
+    GRANT,
+    HEDGE,
+    JOINED,
+    LABEL,
+    NAMED,
+    OWNED,
+    PART,
+    SELF,
+    STRONG,
+    WEAK,
+    clause,
+    quoted,
+    sentence,
+)
 
 ACCEPT = 2.0
 """Points from which a mark counts for the whole page."""
 _HINTS = tuple(
     re.compile(hint)  # one by one: each begins with letters that are found at memory speed
     for hint in (
-        *(rb"creative[\s-]?commons", rb"licen[sc]e", rb"cc[\s-]?(?:by|0|zero)\b"),
-        *(rb"dc[.:]rights", rb"dcterms", rb"gfdl", rb"lizenz", rb"etalab"),
+        *(rb"licen[sc]e", rb"creative[\s-]?commons", rb"cc[\s-]?(?:by|0|zero)\b", rb"lizenz"),
+        *(rb"gfdl", rb"public domain"),
     )
 )
-_CLAIM = re.compile(
-    r"licen[sc]ed|licen[sc]e[ds]?\s*:|under (?:a|an|the|this)?|available under|released|published|"
-    r"distributed under|under the terms|"
-    r"li[zs]en[zs]iert|steht|stehen|unterliegt|unter (?:einer|der|den|folgender)|lizenz|"
-    r"sous (?:une |la )?licence|mis à disposition|sont? disponibles?|bajo (?:una |la )?licencia|"
-    r"licenciad|licenza|rilasciat|na licencji|otherwise (?:noted|stated|specified|indicated)|"
-    r"nicht anders|sauf (?:mention|indication)",
-    re.IGNORECASE,
-)
-_STRONG = re.compile(
-    r"\b(?:this|our|original|all|the|other) (?:\w+ )?(?:work|content|text|article|post|story|"
-    r"material|publication|document|book|page|wiki|podcast|episode|tutorial|documentation)s?\b|"
-    r"\bopen[- ]access (?:article|paper|publication|book|chapter|journal)\b|"
-    r"\b(?:content|contents|text|texts|articles|material|materials|contributions|documentation)\b|"
-    r"\b(?:inhalte?n?|texte?n?|dieser text|werk|beiträge|beitrag|artikel|veröffentlichung|"
-    r"contenus?|textes|œuvre|cet article|contenidos?|textos|obra|contenuti|opera|teksty|treści)\b|"
-    r"otherwise (?:noted|stated|specified|indicated)|nicht anders|sauf (?:mention|indication)",
-    re.IGNORECASE,
-)
-_WEAK = re.compile(
-    r"\b(?:(?:web)?sites?|blog|weblog|page|homepage|seiten?|web-?seiten?|auftritt|sitio|sito|"
-    r"strona|website|wiki|ce site|diese[rs]?)\b",
-    re.IGNORECASE,
-)
-_PART = re.compile(
-    r"\b(?:photos?|photograph\w*|pictures?|images?|illustrations?|graphics?|screenshots?|icons?|"
-    r"fonts?|logos?|videos?|audio|music|songs?|sounds?|map|maps|tiles|data|dataset|database|"
-    r"fotos?|bild(?:er|es|rechte|quelle|nachweis)?|titelbild|titelfoto|abbildung\w*|grafik\w*|"
-    r"musik|karten?|urheber|photographie|imagen|imágenes|immagin\w+|zdjęci\w+|"
-    r"theme|template|design\w*|layout|plugin|plug-in|script|widget|software|source code|"
-    r"code (?:samples?|examples?|snippets?)|code|library|jquery|lightbox\w*|javascript|"
-    r"openstreetmap|stamen|leaflet|geonames|flickr|wikimedia|pixabay|unsplash|via|powered)\b",
-    re.IGNORECASE,
-)
-_HEDGE = re.compile(
-    r"aspire|may not be able|not (?:be )?licen[sc]ed|was ist|what is|explain|learn more about|"
-    r"erklärt|choose a licen|you (?:must|should|can|may) (?:choose|select|apply)|i confirm",
-    re.IGNORECASE,
-)
-_SELF = re.compile(
-    r"\b(?:this|dies(?:e[rs]?)?|cet(?:te)?|cette|ce|est[ea]|quest[oa]) (?:[\w-]+ )?"
-    r"(?:work|article|text|post|story|page|document|publication|book|chapter|paper|documentation|"
-    r"(?:web)?site|blog|wiki|tutorial|content|material|werk|artikel|beitrag|inhalt|seite|dokument|"
-    r"œuvre|texte|contenu|obra|artículo|texto|contenido|opera|articolo|testo)\b[^.!?]{0,40}"
-    r"\b(?:licen[sc]ed|distributed|available|released|(?:re)?published|lizenziert|steht|unterliegt|"
-    r"veröffentlicht|sous licence|mise? à disposition|bajo|licenza|rilasciat)|"
-    r"\bthis is an open[- ]access (?:article|paper|publication|book|chapter)",
-    re.IGNORECASE,
-)
-"""The page says of itself that it is licensed."""
 _RESERVED = (
     *("all rights reserved", "alle rechte vorbehalten", "tous droits réservés"),
     *("todos los derechos reservados", "tutti i diritti riservati"),
@@ -96,12 +65,23 @@ _CARRIERS = {
     "json-ld": 3.0,
     "microdata": 2.0,
     "rdfa": 2.0,
+    "statement": 2.5,
     "XMP licence": 4.0,
     "XMP rights": 3.0,
 }
 _DOUBT = {"rival": 0.5, "reserved": 0.75, "hint": 0.9}
 """What each kind of contradiction leaves of the confidence."""
-_REGIONS = {"footer": 1.5, "sidebar": 1.0, "body": 0.0, "entry": 0.0, "nav": -1.0, "comment": -2.0}
+_REGIONS = dict.fromkeys(("header", "body", "entry"), 0.0) | {
+    "footer": 1.5,
+    "sidebar": 1.0,
+    "nav": -1.0,
+    "credit": -2.0,
+    "quote": -2.0,
+    "comment": -5.0,
+    "other": -5.0,
+}
+_SOFTWARE = re.compile(r"MIT|Apache-|BSD-|[AL]?GPL-|MPL-|ISC|PSF-|Unlicense|0BSD")
+"""Licences that sites name for programs more often than for their texts."""
 _SPDX_LINE = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]+)")
 _SPDX_HEAD = 4096
 
@@ -168,9 +148,15 @@ def html_licence(
     page = page if isinstance(page, HtmlPage) else HtmlPage(page)
     linked = any(name.lower() == "link" for name in headers)
     words = _reserved_bytes(page)
-    if not linked and not any(hint.search(page.lower) for hint in _HINTS):
+    if not linked and not _hinted(page.lower):
         return _nothing(words)  # most pages: nothing to parse for
     return decide(_all_marks(page.tree, headers, page.lower), words)
+
+
+def _hinted(lower: bytes) -> bool:
+    if any(hint.search(lower) for hint in _HINTS):
+        return True
+    return any(may_hold(lower, name) for name in other_names(lower))
 
 
 def _all_marks(
@@ -219,7 +205,13 @@ def decide(marks: Iterable[Mark], reserved: str = "") -> Licence:
     text is licensed, so that they lower the confidence and no more.
     """
     marks = _without_mentions([mark for mark in marks if mark.id is not None])
-    scored = sorted(((points(mark), -place) for place, mark in enumerate(marks)), reverse=True)
+    running = [mark for mark in marks if mark.region in ("body", "entry", "credit")]
+    sole = len(running) == 1 and NAMED.search(running[0].before.lower()) is not None
+    more = {running[0]: 0.5} if sole else {}  # "Licence: CC BY", and no list of works
+    scored = sorted(
+        ((points(mark) + more.get(mark, 0.0), -place) for place, mark in enumerate(marks)),
+        reverse=True,
+    )
     if not scored:
         return _nothing(reserved)
     best_points, place = scored[0]
@@ -260,33 +252,48 @@ def points(mark: Mark) -> float:
         return _CARRIERS[mark.carrier]
     if mark.region == "media":
         return -3.0
+    mark = mark._replace(before=mark.before.lower(), own=mark.own.lower(), after=mark.after.lower())
     subject = mark.before + " " + mark.own
     around = f"{subject} {mark.after}"
     score = _CARRIERS.get(mark.carrier, 0.0) + _REGIONS[mark.region] + (2.0 if mark.rel else 0.0)
-    strong, weak = _STRONG.search(around), _WEAK.search(subject)
-    claimed = _CLAIM.search(around)
+    strong, weak = STRONG.search(around), WEAK.search(subject)
+    claimed, part = CLAIM.search(around), _is_part(mark)
+    owned = mark.region in ("footer", "sidebar") and OWNED.search(clause(mark.before))
+    words = mark.carrier.endswith("words")
     if claimed:
         score += 1.0
     if strong and claimed:
         score += 1.0
-    elif weak and claimed:
+    elif (weak or owned) and claimed:
         score += 0.5
-    if _SELF.search(around) and not _is_part(mark):
+    if SELF.search(around) and not part:
         score += 1.0
-        if mark.carrier.endswith("words") and mark.region in ("entry", "body"):
+        if words and mark.region in ("entry", "body"):
             score += 1.0
+    if mark.region == "credit" and claimed and not part:
+        score += 2.0  # of the page
+    if GRANT.search(mark.before) and mark.region != "comment":
+        score += 2.0
     alone = mark.carrier in ("anchor", "badge") or mark.carrier.endswith(" link")
     if alone and len(around) < 60:  # a bare badge, or a line of its own
         score += 1.0 if mark.region in ("footer", "sidebar") else 0.5
-    if _is_part(mark):
+    elif alone and mark.region == "footer" and not CREDIT.search(mark.before):
+        score += 0.5
+    if part:
         score -= 4.0
-    if _HEDGE.search(around):
+    if HEDGE.search(around) or quoted(mark.before):
         score -= 3.0
-    if mark.carrier.endswith("words"):
+    if words:
         # Words alone must claim something of the page, and say which licence in a fitting place.
-        score -= 0.0 if claimed and (strong or weak) else 2.0
+        if mark.region in ("footer", "sidebar") and mark.id != UNSPECIFIED:
+            short = len(around) < 100
+            score += 0.5 if owned or claimed or short else -1.0
+        elif not (claimed and (strong or weak or mark.region == "footer")):
+            score -= 2.0
         score -= 1.0 if mark.region in ("entry", "body") else 0.0
         score -= 0.5 if mark.id == UNSPECIFIED else 0.0
+    if _SOFTWARE.match(str(mark.id)) and not (strong or owned or mark.rel):
+        score -= 2.0
     return score
 
 
@@ -305,14 +312,16 @@ def text_licence(text: str) -> Licence:
 
 def _is_part(mark: Mark) -> bool:
     """Whether the words around a mark speak of a picture, a map, code or a theme."""
-    subject = _clause(mark.before) + " " + mark.own
-    part = _PART.search(subject)
-    return bool(part) and not _STRONG.search(subject)
-
-
-def _clause(before: str) -> str:
-    """The last clause before a mark: what the licence is said of."""
-    return re.split(r"[.;!?]\s|, and |[|•·—–]", before)[-1]
+    before, own, after = mark.before.lower(), mark.own.lower(), mark.after.lower()
+    if applies := APPLIES.match(after):
+        return PART.match(after, applies.end()) is not None
+    if not before and mark.carrier == "anchor":  # a badge stands before the sentence it is of
+        before = CLAIM.split(after)[0]
+    subject = COMPOUND.sub("", f"{clause(before)} {own}")
+    label = LABEL.findall(sentence(before))
+    if label and PART.fullmatch(label[-1]):
+        return not STRONG.search(clause(before))
+    return bool(PART.search(JOINED.sub("", subject))) and not STRONG.search(subject)
 
 
 def _without_mentions(marks: list[Mark]) -> list[Mark]:

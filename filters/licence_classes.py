@@ -11,7 +11,8 @@ CLASSES = (
 """From the fewest conditions to the most; a licence with several has the last that applies."""
 
 _PUBLIC = re.compile(
-    r"CC0-|CC-PDM|CC-PDDC|PDDL-|Unlicense$|DL-DE-ZERO-|NCBI-PD|NIST-PD|NTIA-PD|SAX-PD|ANTLR-PD|blessing"
+    r"CC0-|CC-PDM|CC-PDDC|PDDL-|Unlicense$|DL-DE-ZERO-|NCBI-PD|NIST-PD|NTIA-PD|SAX-PD|ANTLR-PD|blessing|"
+    r"LicenseRef-scancode-(?:us-govt-)?public-domain$"
 )
 _ATTRIBUTION = re.compile(
     r"CC-BY(?:-\d|$)|ODC-By-|OGL-|DL-DE-BY-|etalab-|NLOD-|GeoLicence|CDLA-Permissive-|TU-Berlin-|"
@@ -27,7 +28,7 @@ _PROPRIETARY = re.compile(
     r"proprietary|all[-\s]rights[-\s]reserved|commercial|UNLICENSED|BUSL-|nonexclusive-distrib",
     re.IGNORECASE,
 )
-_OTHER = re.compile(r"LicenseRef-|CC-unspecified")
+_OTHER = re.compile(r"LicenseRef-(?!scancode-(?:us-govt-)?public-domain$)|CC-unspecified")
 _PERMISSIVE = re.compile(
     r"MIT|BSD|0BSD|Apache-|ISC|Zlib|Artistic-|BSL-1|PSF-|Python-|PostgreSQL|NCSA|X11|AFL-|"
     r"MulanPSL-|WTFPL|BlueOak-|CECILL-B|UPL-|Ruby|curl|HPND|ICU|Intel|libpng|libtiff|bzip2|"

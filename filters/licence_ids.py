@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
+from filters.licence_languages import CONDITIONS, NAMES
+
 UNSPECIFIED = "CC-unspecified"
 
 _CC_URL = re.compile(
@@ -52,8 +54,11 @@ _OTHER_URLS = (
 _OTHER = tuple((re.compile(url, re.IGNORECASE), form, bare) for url, form, bare in _OTHER_URLS)
 
 _NAME = re.compile(
-    r"creative[\s-]?commons|\bCC[-\s]?0\b|(?-i:\bCC(?=[-\s]?BY\b))|\bcc(?=-by\b|\sby-)|"
+    r"creative[\s-]?commons|\bCC[-\s]?0\b|(?-i:(?<![A-Za-z0-9])CC(?=[-\s]?BY(?![A-Za-z])))|"
+    r"\bcc(?=-by\b|\sby-)|" + "|".join(map(re.escape, NAMES)) + r"|"
     r"\bCC(?=[-\s]+(?:Attribution|Zero|Licen[sc]e)\b)|\bBY-(?:NC|SA|ND)\b|"
+    r"\bAttribution(?=[-\s]+(?:Non-?\s?Commercial|Share-?\s?Alike|No-?\s?Deriv))|"
+    r"\bNamensnennung(?=[-–\s]+(?:Weitergabe unter|Nicht|Keine))|"
     r"\bGFDL\b|GNU[\s-]+(?:Free[\s-]+Documentation|FDL|Lizenz für freie Dokumentation)",
     re.IGNORECASE,
 )
@@ -63,6 +68,7 @@ _LIST_URL = re.compile(
 )
 _SPDX_ID = re.compile(r"(?=.*[-\d]|mit$|isc$|unlicense$|wtfpl$|zlib$)[\w.+-]{3,40}", re.IGNORECASE)
 """Ids that could be ordinary words are left out."""
+_PORT = re.compile(r"^(CC-BY[-A-Z]*-\d\.\d)-[A-Z]{2,3}$")
 _SOFTWARE_NAMES = (
     (r"\bMIT[\s-]+Licen[sc]e\b", "MIT"),
     (
@@ -78,39 +84,18 @@ _SOFTWARE_NAMES = (
     (r"\betalab[\s-]+2\.0\b|\bLicence Ouverte\b.{0,20}?\b2\.0\b", "etalab-2.0"),
     (r"\bDatenlizenz Deutschland\W+Namensnennung\W+(?:Version\s+)?2\.0", "DL-DE-BY-2.0"),
     (r"\bDatenlizenz Deutschland\W+Zero\W+(?:Version\s+)?2\.0", "DL-DE-ZERO-2.0"),
+    (r"\bPython Software Foundation Licen[sc]e(?:,? Version)? 2\b", "PSF-2.0"),
     (r"\bODbL\b|\bOpen Database Licen[cs]e\b", "ODbL-1.0"),
 )
 _SOFTWARE = tuple((re.compile(words, re.IGNORECASE), form) for words, form in _SOFTWARE_NAMES)
 _REACH = 160
 """How many characters after the name the kind and the version may stand."""
-_ZERO = re.compile(r"\bCC[-\s]?0\b|\bCC[-\s]+Zero\b|commons\W+(?:CC0|zero)", re.IGNORECASE)
-_GFDL = re.compile(r"GFDL|Free[\s-]+Documentation|GNU[\s-]+FDL|freie Dokumentation", re.IGNORECASE)
-# Words of the four conditions in the languages of the ported licences.
-_CONDITIONS = (
-    (
-        "BY",
-        r"\bBY\b|attribution|namensnennung|paternit|atribuci|reconocimiento|atribui|attribuzione|"
-        r"naamsvermelding|uznanie autorstwa|erkännande|navngivelse",
-    ),
-    (
-        "NC",
-        r"\bNC\b|non\W?commerci|no\W?comercial|n[ãa]o\W?comercial|nicht\W{0,2}kommerz|"
-        r"keine kommerzielle|pas d\W?utilisation commerciale|niet\W?commerc|użycie niekomercyjne",
-    ),
-    (
-        "SA",
-        r"\bSA\b|share\W?alike|\bshare$|\bshare alike|weitergabe unter gleichen|"
-        r"gleichen bedingungen|partage (?:dans les m|à l)|compartir\W?igual|compartilha\w*\W?igual|"
-        r"condividi|gelijk\W?delen|na tych samych warunkach|lika\W?villkor",
-    ),
-    (
-        "ND",
-        r"\bND\b|no\W?deriv|keine\W{0,2}bearbeitung|pas de modification|sin\W?(?:obra)?\W?derivad|"
-        r"sem\W?deriva|non opere derivate|geen\W?afgeleide|bez utworów zależnych",
-    ),
+_ZERO = re.compile(
+    r"\bCC[-\s]?0\b|\bCC[-\s]+Zero\b|commons\W+(?:CC0|zero|0\b|public domain dedication)",
+    re.IGNORECASE,
 )
-_KINDS = tuple((name, re.compile(words, re.IGNORECASE)) for name, words in _CONDITIONS)
-_VERSION = re.compile(r"(?<![\d.])([1-4]\.[05])(?![\d.]*\d)")
+_GFDL = re.compile(r"GFDL|Free[\s-]+Documentation|GNU[\s-]+FDL|freie Dokumentation", re.IGNORECASE)
+_VERSION = re.compile(r"(?<![\d.])([1-4]\.0|2\.[15])(?![\d.]*\d)")
 _MEMBERS = ("BY", "NC", "ND", "SA")
 
 
@@ -138,7 +123,7 @@ def licence_of_id(value: str) -> str | None:
     if not _SPDX_ID.fullmatch(value):
         return None
     try:
-        return str(canonicalize_license_expression(value))
+        return _PORT.sub(r"\1", str(canonicalize_license_expression(value)))
     except InvalidLicenseExpression:
         return None
 
@@ -175,7 +160,7 @@ def licence_of_words(text: str) -> str | None:
     if following:
         words = words[: following.start()]
     if _GFDL.match(match.group()) or _GFDL.search(match.group()):
-        version = re.search(r"(1\.[1-3])(\s+or (?:any )?later)?", words)
+        version = re.search(r"(1\.[1-3])(\+|,?[\s-]+or\b[^.;]{0,24}?\blater)?", words)
         if not version:
             return "GFDL"
         return f"GFDL-{version.group(1)}" + ("-or-later" if version.group(2) else "")
@@ -183,7 +168,12 @@ def licence_of_words(text: str) -> str | None:
         return "CC0-1.0"
     if re.match(r"by-", match.group(), re.IGNORECASE):
         words = "CC " + words
-    found = {name for name, pattern in _KINDS if pattern.search(words)}
+    found = {name for name, pattern in CONDITIONS if pattern.search(words)}
+    if not found:  # "licencia de Reconocimiento 4.0 de Creative Commons"
+        earlier = re.split(r"[.;!?]\s", text[max(0, match.start() - _REACH) : match.start()])[-1]
+        kinds = {name for name, pattern in CONDITIONS if pattern.search(earlier)}
+        if "BY" in kinds:
+            found, words = kinds, earlier
     if "BY" not in found:
         # Only version 1.0 knew licences without attribution: here the kind is not told.
         return UNSPECIFIED if not found else None
@@ -191,6 +181,31 @@ def licence_of_words(text: str) -> str | None:
         return UNSPECIFIED
     version = _VERSION.search(words)
     return _cc_id("-".join(sorted(found)), version.group(1) if version else None)
+
+
+PUBLIC_DOMAIN = "LicenseRef-scancode-public-domain"
+US_GOVERNMENT = "LicenseRef-scancode-us-govt-public-domain"
+"""Public domain by statement, not by an instrument; works of the U.S. government (17 USC 105).
+SPDX has no ids for them: these are those of the ScanCode LicenseDB."""
+_PUBLIC_DOMAIN = re.compile(
+    r"\b(?:this|our|these) (?:(?:web ?)?(?:site|page)|content|work|document|publication|report|"
+    r"article|text)s?\b[^.;]{0,200}?\b(?:is|are|be|considered)\b[^.;]{0,60}?"
+    r"\b(?:in|part of) the public domain\b",
+    re.IGNORECASE,
+)
+_GOVERNMENT = re.compile(
+    r"\b(?:US|USA|United States|federal) (?:federal )?government|\b17 USC|§ ?105\b", re.IGNORECASE
+)
+
+
+def public_domain(text: str) -> tuple[str, str] | None:
+    """The id of a statement that a page is in the public domain, and its words; or None."""
+    plain = re.sub(r"\b([A-Z])\.(?=[A-Z]\.|\s)", r"\1", text).replace("U.S", "US")
+    found = _PUBLIC_DOMAIN.search(plain)
+    if not found:
+        return None
+    near = plain[max(0, found.start() - _REACH) : found.end() + _REACH]
+    return (US_GOVERNMENT if _GOVERNMENT.search(near) else PUBLIC_DOMAIN), found.group()
 
 
 def same_family(a: str, b: str) -> bool:

@@ -9,15 +9,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from filters.dom import HIDDEN, select, squeeze, visible, walk
+from filters.dom import BREAKS, HIDDEN, select, squeeze, visible, walk
 from filters.licence_ids import (
+    UNSPECIFIED,
     fuller,
     licence_of_url,
     licence_of_value,
     licence_of_words,
     name_at,
+    public_domain,
     same_family,
 )
+from filters.licence_languages import NAMES
+from filters.licence_phrases import CLAIM
 
 MAX_WORDS = 400
 """Characters of context kept on each side of a mark."""
@@ -33,11 +37,21 @@ _MEDIA = re.compile(
     r"\bmap\b|thumb|player|"
     r"(?:photo|image|img|picture|bild|foto|media|hero|cover)[-_ ]?(?:\w*[-_])?"
     r"(?:credit|source|copyright|licen[sc]e|info|attribution|author|quelle|rights)|"
-    r"(?:credit|licen[sc]e|attribution|copyright)[-_]?(?:photo|image|img|picture|bild|foto|media)|"
-    r"(?:^|[\s_-])(?:credit|credits|attribution)(?:$|[\s_-])",
+    r"(?:credit|licen[sc]e|attribution|copyright)[-_]?(?:photo|image|img|picture|bild|foto|media)",
     re.IGNORECASE,
 )
-_QUOTES = frozenset(("pre", "code", "samp", "blockquote", "q", "textarea"))
+_CREDIT = re.compile(
+    r"(?:^|[\s_-])(?:credits?|(?<!licen[sc]e[-_])attribution)(?:$|[\s_-])", re.IGNORECASE
+)
+"""Of a picture, or of the page."""
+_OTHER = re.compile(
+    r"(?:^|[\s_-])(?:related|recommend(?:ed|ations)?|similar|see-?also|read-?more|signature|"
+    r"search-?results?|teasers?)(?:$|[\s_-])",
+    re.IGNORECASE,
+)
+"""Other works than the page."""
+_CODE = frozenset(("pre", "code", "samp", "textarea"))
+_QUOTES = frozenset(("blockquote", "q"))
 _TAIL = 200
 """Characters of text that may stand below a mark at the end of the page."""
 _FOOTER = re.compile(
@@ -100,23 +114,31 @@ _NO_TEXT = ", ".join(
     f'[href$="dcmitype/{kind}"]' for kind in ("StillImage", "MovingImage", "Sound")
 )
 _BADGES = ", ".join(('img[src*="creativecommons.org/l/" i]', 'img[src*="licensebuttons.net/" i]'))
+_NAMED_BADGES = ", ".join(
+    f'img[alt*="{name}" i]' for name in ("creative commons", "cc-by", "cc by", "cc0")
+)
+_NAMED_BADGE = re.compile(rb"alt=[\"'][^\"'<>]{0,99}(?:creative commons|cc[ -]by|cc0)")
 _NAMES = (
-    "creative commons",
-    "creative-commons",
-    "cc by",
-    "cc-by",
-    "ccby",
-    "cc0",
-    "gfdl",
-    "gnu free",
-    "mit licen",
-    "apache licen",
-    "open government licen",
-    "licence ouverte",
-    "etalab",
-    "datenlizenz",
+    # what to look for in the page first, and then
+    ("creative", ("creative commons", "creative-commons")),
+    (
+        "attribution-",
+        ("attribution-noncommercial", "attribution-sharealike", "attribution-noderiv"),
+    ),
+    ("licen", ("mit licen", "apache licen", "open government licen", "licence ouverte")),
+    ("software foundation licen", ("python software foundation licen",)),
+    *((name, (name,)) for name in ("cc by", "cc-by", "ccby", "cc0", "gfdl", "gnu free", "etalab")),
+    *((name, (name,)) for name in ("datenlizenz", "public domain")),
 )
 """What words of a licence hold, in lower case."""
+
+
+_HEAD_RELATIONS = frozenset(
+    """
+    license licence copyright dct:license cc:license schema:license dcterms.license dc.license
+    dcterms:license dc.rights dcterms.rights
+    """.split()  # noqa: SIM905
+)
 
 
 class Mark(NamedTuple):
@@ -129,7 +151,7 @@ class Mark(NamedTuple):
     rel: bool
     """Whether it is declared by ``rel=license`` or ``property=cc:license``."""
     region: str
-    """head, media, comment, footer, sidebar, nav, entry or body."""
+    """head, header, media, credit, quote, comment, other, footer, sidebar, nav, entry or body."""
     before: str
     """Text of the same block before the mark, back to the mark before it."""
     own: str
@@ -149,14 +171,24 @@ def page_marks(tree: Any, headers: Mapping[str, str], lower: bytes | None = None
         *_header_marks(headers),
         *_head_marks(tree),
         *_anchor_marks(tree),
-        *(_badge_marks(tree) if may_hold(lower, "commons.org/l/", "licensebuttons") else ()),
-        *_word_marks(tree, [name for name in _NAMES if may_hold(lower, name)]),
+        *_badge_marks(tree, lower),
+        *_word_marks(tree, _held(lower)),
     ]
 
 
 def may_hold(lower: bytes | None, *words: str) -> bool:
     """Whether one of the words stands in a page that may not be known."""
     return lower is None or any(word.encode() in lower for word in words)
+
+
+def _held(lower: bytes | None) -> list[str]:
+    names = [name for stem, names in _NAMES if may_hold(lower, stem) for name in names]
+    return [name for name in (*names, *other_names(lower)) if may_hold(lower, name)]
+
+
+def other_names(lower: bytes | None) -> list[str]:
+    """Names of Creative Commons whose first byte the page has at all: few pages have one."""
+    return [name for name in NAMES if lower is None or name.encode()[:1] in lower]
 
 
 def _header_marks(headers: Mapping[str, str]) -> Iterator[Mark]:
@@ -174,8 +206,7 @@ def _head_marks(tree: Any) -> Iterator[Mark]:
         rel = (node.getattr("rel") or "").lower().split()
         kind = (node.getattr("type") or "").lower()
         href = node.getattr("href") or ""
-        named = {"license", "licence", "copyright", "dct:license", "cc:license", "schema:license"}
-        if named & set(rel) and "rsl" not in kind:
+        if not _HEAD_RELATIONS.isdisjoint(rel) and "rsl" not in kind:
             yield Mark(licence_of_value(href), "link", True, "head", "", "", "", href)
     for node in select(tree.document, "meta[content]"):
         name = (node.getattr("name") or node.getattr("property") or "").strip().lower()
@@ -194,12 +225,13 @@ def _anchor_marks(tree: Any) -> Iterator[Mark]:
         declared = "license" in rel or "licence" in rel or "license" in relation
         declared = declared or any(part.endswith(":license") for part in rel)
         found = licence_of_url(href)
-        if not found and not declared:
-            continue
         own = squeeze(visible(node))
         named = licence_of_words(own)
+        if not found and not declared and not named:
+            continue
         if not found:
-            found = named or licence_of_words(href.replace("_", " "))
+            page = re.sub(r"^(?:\w+:)?//[^/]*", "", href)  # the host alone names no licence
+            found = named or licence_of_words(page.replace("_", " "))
         elif named and same_family(found, named):
             found = fuller(found, named)
         before, after = around(node)
@@ -207,10 +239,16 @@ def _anchor_marks(tree: Any) -> Iterator[Mark]:
         yield Mark(found, "anchor", declared, region, before, own, after, href)
 
 
-def _badge_marks(tree: Any) -> Iterator[Mark]:
+def _badge_marks(tree: Any, lower: bytes | None) -> Iterator[Mark]:
     """Pictures of a licence that no link to it surrounds."""
-    for node in select(tree.document, _BADGES):
+    badges = [_BADGES] if may_hold(lower, "commons.org/l/", "licensebuttons") else []
+    if lower is None or _NAMED_BADGE.search(lower):
+        badges.append(_NAMED_BADGES)
+    for node in select(tree.document, ", ".join(badges)) if badges else ():
         found = licence_of_url(node.getattr("src") or "")
+        found = found or licence_of_words(node.getattr("alt") or "")
+        if found == UNSPECIFIED:
+            continue
         link = _within(node, "a")
         if found and not (link is not None and licence_of_url(link.getattr("href") or "")):
             before, after = around(node)
@@ -229,12 +267,18 @@ def _word_marks(tree: Any, names: Sequence[str]) -> Iterator[Mark]:
         block = node if node.tag in _BLOCKS else _block(node)
         text = squeeze(visible(block))[: 4 * MAX_WORDS]
         found = licence_of_words(text)
+        stated = None if found else public_domain(text)
+        if stated and text not in seen and not select(block, _ANCHORS):
+            seen.add(text)
+            region = region_of(node)
+            yield Mark(stated[0], "statement", False, region, "", stated[1], "", stated[1][:240])
         if found is None or text in seen or select(block, _ANCHORS):
             continue
         seen.add(text)
         start = name_at(text) or 0
         before, after = text[max(0, start - MAX_WORDS) : start], text[start : start + MAX_WORDS]
-        region = "nav" if _only_link(block, text) else region_of(node)
+        listed = _only_link(block, text) and not CLAIM.search(text.lower())
+        region = "nav" if listed else region_of(node)
         yield Mark(found, "words", False, region, before, "", after, after[:120])
 
 
@@ -245,6 +289,7 @@ def region_of(node: Any) -> str:
     ``media`` as well: the text of the page is another thing.
     """
     depth = 0
+    credit = False
     found = "body"
     start = node
     while node is not None and node.tag not in (None, "html"):
@@ -255,8 +300,14 @@ def region_of(node: Any) -> str:
         kinds = f"{node.getattr('typeof') or ''} {node.getattr('itemtype') or ''}"
         if _THINGS.search(kinds) or _FILES.search(node.getattr("about") or ""):
             return "media"
-        if tag in _QUOTES:
+        if tag in _CODE:
             return "comment"
+        if _OTHER.search(names):
+            return "other"
+        if tag in _QUOTES:
+            return "quote"
+        if depth < 6 and _CREDIT.search(names):
+            credit = True
         if _COMMENT.search(names) and "comments-area" not in names and found in ("body", "entry"):
             found = "comment"
         if found == "body":
@@ -267,11 +318,13 @@ def region_of(node: Any) -> str:
             ):
                 found = "sidebar"
             elif tag in ("nav", "header"):
-                found = "nav"
+                found = tag
             elif tag in ("article", "main") or _ENTRY.search(names):
                 found = "entry"
         node = node.parent
         depth += 1
+    if credit and found in ("body", "entry"):
+        return "credit"
     return "footer" if found == "body" and _ends_page(start) else found
 
 
@@ -304,8 +357,8 @@ def around(node: Any) -> tuple[str, str]:
             if passed:
                 break
             before.clear()
-        elif part.tag == "#text" and not inside:
-            (after if passed else before).append(part.value or "")
+        elif not inside and (text := " " if part.tag in BREAKS else part.value or ""):
+            (after if passed else before).append(text)
     return squeeze("".join(before))[-MAX_WORDS:], squeeze("".join(after))[:MAX_WORDS]
 
 

@@ -278,9 +278,19 @@ PAGES = [
 ARTICLE = "<p>" + "Some long article text about gardening and the weather in spring. " * 6 + "</p>"
 
 
+FRAME = (
+    "<!DOCTYPE html><html><head><title>A page</title>{head}</head><body><header><nav><ul><li>"
+    '<a href="/">Home</a></li></ul></nav></header><main><article><h1>A page</h1>{prose}{prose}'
+    "{body}</article></main>{side}{foot}</body></html>"
+)
+
+
 @pytest.mark.parametrize("case", PAGES, ids=[case["case"] for case in PAGES])
 def test_marks(case):
-    assert answer(case["html"].replace("{prose}", ARTICLE)) == case["license"]
+    html = case.get("html", FRAME)
+    for part in ("head", "body", "side", "foot"):
+        html = html.replace(f"{{{part}}}", case.get(part, ""))
+    assert answer(html.replace("{prose}", ARTICLE)) == case["license"]
 
 
 def test_conflicts_are_kept_and_lower_the_confidence():
