@@ -158,6 +158,7 @@ def _audit_counts(ledger: Ledger, row: Row, result: Audit, name: str) -> None:
     elif row.step == "judge":
         verdicts = _tally(ledger.file(row.files["attributes"]), ["kept", "reason"])
         kept = verdicts.pop("True:None", 0)
+        verdicts.pop("False:None", 0)  # refused by CONSENT: WRITE counts them
         rejected = {f"dedup:{key.split(':', 1)[1]}": n for key, n in verdicts.items()}
         if result.alone:
             result.totals["corpus"] += kept

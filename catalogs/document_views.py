@@ -11,7 +11,8 @@ from catalogs.sql import parquet
 
 DEDUP = {
     "dup_cluster": "smallest id of the cluster of near copies, null if the document stands alone",
-    "dup_count": "rows in the cluster, exact copies and this row included",
+    "dup_count": "rows in the cluster, exact copies and this row included; null if licence or "
+    "consent refused it before",
     "dup_kept_id": "id of the document of the cluster that is kept",
     "dup_kept_row": "row_id of the copy that is kept",
     "dup_kept_run": "earlier run that holds the copy that is kept, null if this one does",
@@ -35,12 +36,13 @@ BOILERPLATE = {
 }
 CONSENT = {"consent_reason": "stage:reason where the recipe's licence or consent rules reject it"}
 FATE = (
-    "CASE WHEN coalesce(kept, true) THEN 'kept' WHEN dup_reason IS NOT NULL "
+    "CASE WHEN coalesce(kept, true) THEN 'kept' WHEN consent_reason IS NOT NULL "
+    "THEN consent_reason WHEN dup_reason IS NOT NULL "
     "THEN 'dedup:' || dup_reason WHEN quality_reason IS NOT NULL "
-    "THEN 'quality:' || quality_reason ELSE coalesce(consent_reason, cut_reason) END"
+    "THEN 'quality:' || quality_reason ELSE cut_reason END"
 )
 """What became of a row of the view ``documents``, as SQL."""
-LATER = "('dedup', 'quality', 'license', 'consent', 'boilerplate', 'repeats')"
+LATER = "('license', 'consent', 'dedup', 'quality', 'boilerplate', 'repeats')"
 """Stages whose rejected rows stand in the view ``documents`` as well, as SQL."""
 FILES = ("documents", "rejected", "quarantine", "corpus")
 """Kinds of files that a view of the same name is made of."""

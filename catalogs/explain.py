@@ -98,10 +98,9 @@ def _document_outcome(row: dict[str, Any]) -> str:
         return ("kept in corpus/" if "text" in row else "kept") + "".join(
             f", {size:,} bytes of {what} cut" for what, size in lost.items()
         )
-    if row["dup_reason"] is None and row["quality_reason"] is not None:
-        return f"rejected at quality: {row['quality_reason']}"
     if row["dup_reason"] is None:
-        stage, _, reason = (row["consent_reason"] or row["cut_reason"]).partition(":")
+        graded = f"quality:{row['quality_reason']}" if row["quality_reason"] else row["cut_reason"]
+        stage, _, reason = (row["consent_reason"] or graded).partition(":")
         return f"rejected at {stage}: {reason}"
     near = f", Jaccard {row['dup_jaccard']:.2f}" if row["dup_jaccard"] else ""
     run = f" in the earlier run {row['dup_kept_run']}" if row["dup_kept_run"] else ""

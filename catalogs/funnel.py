@@ -11,8 +11,8 @@ FUNNEL = {
     "rank": (pa.int32(), "order of the stages along the way of a record"),
     "stage": (
         pa.string(),
-        "takedown, read, url, extract, language, filter, contamination, pii, dedup, quality, "
-        "license, consent, boilerplate, repeats; quarantine; corpus",
+        "takedown, read, url, extract, language, filter, contamination, pii, license, consent, "
+        "dedup, quality, boilerplate, repeats; quarantine; corpus",
     ),
     "outcome": (pa.string(), "read, rejected, quarantined or kept"),
     "reason": (pa.string(), "reason of rejection or error of quarantine, else null"),
@@ -23,7 +23,7 @@ SOURCES = {
     "source": (pa.string(), "source in the recipe"),
     "files": (pa.int64(), "input files"),
     "read": (pa.int64(), "records read"),
-    "rejected": (pa.int64(), "records rejected before deduplication"),
+    "rejected": (pa.int64(), "records rejected, duplicates left out"),
     "quarantined": (pa.int64(), "records quarantined"),
     "duplicates": (pa.int64(), "documents rejected as exact or near duplicates"),
     "kept": (pa.int64(), "documents in corpus/"),
@@ -32,10 +32,10 @@ SOURCES = {
 }
 STAGES = (
     *("takedown", "read", "url", "extract", "language", "filter", "contamination", "pii"),
-    *("dedup", "quality", "license", "consent", "boilerplate", "repeats"),
+    *("license", "consent", "dedup", "quality", "boilerplate", "repeats"),
 )
 OPTIONAL_STAGES = (
-    *("takedown", "contamination", "pii", "quality", "license", "consent", "repeats"),
+    *("takedown", "contamination", "pii", "license", "consent", "quality", "repeats"),
 )
 """Stages that are not part of every run."""
 
@@ -62,8 +62,8 @@ def funnel_rows(rows: list[Row]) -> list[dict]:
             line(_rank(key), stage, "rejected", reason, rejected[key])
         quarantined = _added(row.quarantined for row in ingest)
         for error in sorted(quarantined, key=lambda k: (-quarantined[k], k)):
-            line(90, "quarantine", "quarantined", error, quarantined[error])
-        line(99, "corpus", "kept", None, sum(row.kept for row in written))
+            line(_rank("quarantine"), "quarantine", "quarantined", error, quarantined[error])
+        line(_rank("corpus"), "corpus", "kept", None, sum(row.kept for row in written))
     return result
 
 
@@ -74,13 +74,15 @@ def source_rows(rows: list[Row]) -> list[dict]:
     for source in _sources(rows):
         ingest = [row for row in rows if row.source == source and row.step == first]
         written = [row for row in rows if row.source == source and row.step == last]
+        lost = _added(row.rejected for row in [*ingest, *(written if first != last else [])])
+        duplicates = sum(count for key, count in lost.items() if key.startswith("dedup:"))
         values = (
             source,
             len(ingest),
             sum(row.read for row in ingest),
-            sum(sum(row.rejected.values()) for row in ingest if first != last),
+            sum(lost.values()) - duplicates,
             sum(sum(row.quarantined.values()) for row in ingest),
-            sum(sum(row.rejected.values()) for row in written),
+            duplicates,
             sum(row.kept for row in written),
             int(sum(row.stats.get("text_bytes", 0) for row in written)),
             int(sum(row.stats.get("tokens", 0) for row in written)),
@@ -110,4 +112,5 @@ def _added(counts) -> dict[str, int]:
 
 def _rank(key: str) -> int:
     stage = key.split(":", 1)[0]
-    return 10 * (STAGES.index(stage) + 1) if stage in STAGES else 80
+    order = (*STAGES, "quarantine", "corpus")
+    return 1 + (order.index(stage) if stage in order else len(STAGES))

@@ -1,7 +1,7 @@
 """CONSENT: the final licence and opt-outs of every document, and whether the recipe keeps it.
 
-Rows are judged by their tags and by the notices of their host and folder; no text is read, so that
-another snapshot of robots.txt, or other classes of licences, cost this step and WRITE alone.
+Rows are judged by their tags and by the notices of their host and folder; no text is read. It comes
+before DEDUP, which passes over the rows that are refused here: of copies one stays that may.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ VERDICTS = pa.schema(
         field("consent_reason", pa.string(), "stage:reason where licence or consent reject it"),
     ]
 )
+REFUSED = pa.schema([DOCUMENTS.field("row_id")])
 READ = ("row_id", "source", "uri", "media_type", "fetched_at", "metadata", *COMPLIANCE)
 _IN_FILE = 0.9
 """Confidence in a licence file above a file of code."""
@@ -76,9 +77,14 @@ def merge_notices(job: Job) -> Row:
 
 
 def judge_consent(job: Job) -> Row:
-    """Write the verdicts on one shard of documents, row by row in its order."""
+    """Write the verdicts on one shard of documents, row by row in its order.
+
+    The file ``refused``, if some are, names those rows alone: what comes after hangs on it, and not
+    on the evidence, which changes with every snapshot.
+    """
     arguments = job.arguments
     rejected: Counter[str] = Counter()
+    refused: list[str] = []
     with at_work(job) as work:
         path = work.path("consent", f"attributes/consent/{job.shard}.parquet")
         judge = _Judge(arguments)
@@ -86,10 +92,16 @@ def judge_consent(job: Job) -> Row:
         def tables() -> Iterator[pa.Table]:
             for rows in _groups(arguments["documents"]):
                 judged = judge.rows(rows)
-                rejected.update(row["consent_reason"] for row in judged if row["consent_reason"])
+                out = [row for row in judged if row["consent_reason"]]
+                rejected.update(row["consent_reason"] for row in out)
+                refused.extend(row["row_id"] for row in out)
                 yield pa.Table.from_pylist(judged, schema=VERDICTS)
 
         write_table(tables(), path, VERDICTS, compression_options("zstd", 3))
+        if refused:
+            path_of_refused = work.path("refused", f"attributes/refused/{job.shard}.parquet")
+            table = pa.table({"row_id": refused}, schema=REFUSED)
+            pq.write_table(table, path_of_refused, **compression_options("zstd", 3))
         read = pq.read_metadata(path).num_rows
         return work.commit(read=read, kept=read - rejected.total(), rejected=dict(rejected))
 

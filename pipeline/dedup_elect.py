@@ -125,7 +125,7 @@ def _all_rows(rows: Sequence[str], old: Sequence[OldRows]) -> str:
         f"""SELECT node, id, row_id, number, level, rank, 0::SMALLINT AS run,
             file_index::INTEGER AS shard, true AS kept, NULL::VARCHAR AS kept_id,
             NULL::VARCHAR AS kept_row, NULL::VARCHAR AS kept_run, NULL::DOUBLE AS jaccard
-            FROM {files}"""
+            FROM {files} WHERE node IS NOT NULL"""
     ]
     for age, run in enumerate(old):
         level = age - len(old)
@@ -254,7 +254,8 @@ def judge(
         The file ``rows`` of the shard, all outputs of `elect`, and the shard's number there.
     out
         ``attributes``: row_id, id and the columns of `ELECTED` but for shard and number. For a row
-        without duplicates `dup_count` is 1, `kept` is true and the rest is null. `dup_jaccard` is
+        without duplicates `dup_count` is 1, `kept` is true and the rest is null; for one that was
+        refused before, `kept` is false and the rest is null. `dup_jaccard` is
         the similarity to the kept document where the two were compared, else to the document in
         the cluster that is nearest among those compared; 1 for a copy of the kept text. For a copy
         of a text of an earlier run it is what that run found.
@@ -264,15 +265,16 @@ def judge(
     Returns
     -------
     dict
-        ``rows``, ``kept``, ``exact_duplicate``, ``near_duplicate``; the last three sum to the
-        first.
+        ``rows`` that were not refused, ``kept``, ``exact_duplicate``, ``near_duplicate``; the last
+        three sum to the first.
     """
     with session(out["attributes"], memory) as connection:
         connection.execute(
             f"""CREATE TEMP TABLE judged AS
-            SELECT node, number, row_id, id, dup_cluster, coalesce(dup_count, 1) AS dup_count,
+            SELECT node, number, row_id, id, dup_cluster,
+                CASE WHEN node IS NOT NULL THEN coalesce(dup_count, 1) END AS dup_count,
                 dup_kept_id, dup_kept_row, dup_kept_run, dup_jaccard,
-                coalesce(kept, true) AS kept, reason
+                node IS NOT NULL AND coalesce(kept, true) AS kept, reason
             FROM {scan([rows], {})}
             LEFT JOIN (SELECT * FROM {scan(elected, ELECTED)} WHERE shard = {shard}) USING (number)
             """
@@ -287,12 +289,12 @@ def judge(
             connection,
             """SELECT node, id, row_id, kept, dup_kept_id AS kept_id, dup_kept_row AS kept_row,
                 dup_kept_run AS kept_run, dup_jaccard AS jaccard
-            FROM judged ORDER BY node, row_id, number""",
+            FROM judged WHERE node IS NOT NULL ORDER BY node, row_id, number""",
             out["index"],
         )
         counts = one(
             connection,
-            """SELECT count(*), count(*) FILTER (kept), count(*) FILTER (reason =
+            """SELECT count(node), count(*) FILTER (kept), count(*) FILTER (reason =
                 'exact_duplicate'), count(*) FILTER (reason = 'near_duplicate') FROM judged""",
         )
     names = ("rows", "kept", "exact_duplicate", "near_duplicate")

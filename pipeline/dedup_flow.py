@@ -42,7 +42,7 @@ class File:
 class Shard:
     """A documents shard; `trusted` if its ids are hashes of the texts as they are compared.
 
-    With a `piece` it is these row groups of the file.
+    With a `piece` it is these row groups of the file; `refused` names rows that take no part.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Shard:
     source: str = ""
     trusted: bool = True
     piece: Piece | None = None
+    refused: File | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def flow(
     run_step: RunStep,
     limits: Limits = LIMITS,
     unique_rows: bool = True,
+    last: str = "",
 ) -> tuple[list[Made], dict[str, list[File]]]:
     """Judge every row of the shards.
 
@@ -134,6 +136,8 @@ def flow(
         Runs tasks of one step, in any order; returns what each made, in the order given.
     unique_rows
         Refuse a row_id that two rows share.
+    last
+        SQL of rows that stay only where no other new row can, whatever `config` prefers.
 
     Returns
     -------
@@ -142,15 +146,16 @@ def flow(
     index : dict
         The files that `Index` takes.
     """
-    return Flow(shards, rows, config, old, run_step, limits, unique_rows).run()
+    return Flow(shards, rows, config, old, run_step, limits, unique_rows, last).run()
 
 
 class Flow:
     """The tasks of one deduplication; the arguments are those of `flow`."""
 
-    def __init__(self, shards, rows, config, old, run_step, limits, unique_rows):
+    def __init__(self, shards, rows, config, old, run_step, limits, unique_rows, last=""):
         self.shards, self.config, self.old = shards, config, old
         self.run_step, self.limits, self.unique_rows = run_step, limits, unique_rows
+        self.last = {"last": last} if last else {}
         self.parts = limits.parts(rows + sum(index.rows for index in old))
 
     def run(self) -> tuple[list[Made], dict[str, list[File]]]:
@@ -159,10 +164,10 @@ class Flow:
         listed = self._per_shard(
             "list",
             list_rows,
-            {"keep": config.keep, "priority": config.priority},
+            {"keep": config.keep, "priority": config.priority, **self.last},
             ("rows",),
-            lambda at: ({"documents_path": self.shards[at].file, "keys_path": keys[at]}),
-            {"config": config},
+            lambda at: {**self._documents(at), "keys_path": keys[at]},
+            {"config": config, **self.last},
             pieces=True,
         )
         links = self._link(bands, sets) if config.fuzzy else []
@@ -213,13 +218,18 @@ class Flow:
             sign_shard,
             {**config.deciding, "priority": config.priority},
             kinds,
-            lambda at: {"documents_path": self.shards[at].file},
+            self._documents,
             {"config": config},
             limited=False,
             pieces=True,
         )
         made = [_kind(signed, kind) for kind in kinds]
         return (*made, [], [])[:3]
+
+    def _documents(self, at: int) -> dict[str, File]:
+        shard = self.shards[at]
+        refused = {"refused_path": shard.refused} if shard.refused else {}
+        return {"documents_path": shard.file, **refused}
 
     def _link(self, bands: list[File], sets: list[File]) -> list[Made]:
         """Candidates and their verification; what each part of `verify` made."""

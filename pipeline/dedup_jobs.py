@@ -43,13 +43,17 @@ INDEX_NAME = "dedup.json"
 RunJobs = Callable[[list[Job]], list[Row]]
 
 
-def dedup(recipe: Recipe, ingested: list[Row], run_jobs: RunJobs) -> list[Row]:
-    """Judge every ingested document; returns one row per ingest shard, in their order.
+def dedup(
+    recipe: Recipe, ingested: list[Row], allowed: dict[str, Row], run_jobs: RunJobs
+) -> list[Row]:
+    """Judge every document that CONSENT allows; returns one row per ingest shard, in their order.
 
     Parameters
     ----------
     ingested
         Ledger rows of the ingest step.
+    allowed
+        All or none of their shards with the row of CONSENT.
     run_jobs
         Runs the jobs of one step and returns their rows in the order of the jobs.
     """
@@ -59,11 +63,14 @@ def dedup(recipe: Recipe, ingested: list[Row], run_jobs: RunJobs) -> list[Row]:
         file = row.files["documents"]
         path = File(storage.join(root, file.path), file.checksum)
         trusted = config.exact in ("raw", "none")
-        shards.append(Shard(row.shard, path, row.source, trusted))
+        out = allowed[row.shard].files.get("refused") if row.shard in allowed else None
+        refused = File(storage.join(root, out.path), out.checksum) if out else None
+        shards.append(Shard(row.shard, path, row.source, trusted, refused=refused))
     old = earlier_runs(recipe)
     limits = Limits.of(recipe.limits.dedup_memory_mb)
-    rows = sum(row.kept for row in ingested)
-    return dedup_shards(root, shards, rows, config, old, run_jobs, limits)
+    rows = sum(row.kept for row in allowed.values() or ingested)
+    last = recipe.quality.rejects_sql
+    return dedup_shards(root, shards, rows, config, old, run_jobs, limits, last=last)
 
 
 def earlier_runs(recipe: Recipe) -> list[Index]:
@@ -81,6 +88,7 @@ def dedup_shards(
     run_jobs: RunJobs,
     limits: Limits,
     unique_rows: bool = True,
+    last: str = "",
 ) -> list[Row]:
     """Judge every row of the shards into the run folder `root`, and leave an index of it there.
 
@@ -95,7 +103,7 @@ def dedup_shards(
             judged.extend(rows)
         return [_made(root, row) for row in rows]
 
-    _, files = flow(shards, rows, config, old, run_step, limits, unique_rows)
+    _, files = flow(shards, rows, config, old, run_step, limits, unique_rows, last)
     _save_index(root, files, rows, config)
     return judged
 

@@ -54,6 +54,7 @@ def sign_shard(
     out: Mapping[str, str],
     config: DedupConfig,
     piece: Piece | None = None,
+    refused_path: str | None = None,
 ) -> dict[str, int]:
     """Sign the texts of one documents shard.
 
@@ -69,6 +70,8 @@ def sign_shard(
         of the source in ``priority``.
     piece
         The part of the file that is the shard; places are counted from its first row.
+    refused_path
+        Parquet with the `row_id` of rows that take no part; none of the files names them.
 
     Returns
     -------
@@ -82,8 +85,16 @@ def sign_shard(
     """
     trusted = ids_name_texts(check_columns(documents_path, config), config)
     stats = {"rows": 0, "documents": 0, "shingles": 0, "bytes": 0}
+    refused = _refused(refused_path)
     with pq.ParquetWriter(out["keys"], KEYS) as keys, _Signatures(out, config) as signatures:
-        for batch in batches(documents_path, config, piece):
+        for batch in batches(documents_path, config, piece, refused is not None):
+            numbers = np.arange(stats["rows"], stats["rows"] + len(batch))
+            stats["rows"] += len(batch)
+            if refused is not None:
+                stays = pc.invert(pc.is_in(batch["row_id"], value_set=refused))
+                batch, numbers = batch.filter(stays), numbers[stays.to_numpy(zero_copy_only=False)]
+                if not len(batch):
+                    continue
             texts = normalise(batch["text"], config.exact)
             nodes = id_nodes(batch["id"]) if trusted else content_nodes(texts)
             marks = np.zeros(len(batch), np.uint64)
@@ -91,9 +102,7 @@ def sign_shard(
                 sources = batch["source"].cast(pa.string()).fill_null("").to_pylist()
                 nodes, marks = within_scope(nodes, sources)
             sizes = pc.binary_length(batch["text"]).fill_null(0)
-            numbers = np.arange(stats["rows"], stats["rows"] + len(batch))
             keys.write_table(pa.table([numbers, node_array(nodes), sizes.cast("int64")], KEYS))
-            stats["rows"] += len(batch)
             stats["bytes"] += pc.sum(sizes).as_py() or 0
             if config.fuzzy:
                 levels = _levels(batch, config)
@@ -109,6 +118,8 @@ def list_rows(
     out: Mapping[str, str],
     config: DedupConfig,
     piece: Piece | None = None,
+    refused_path: str | None = None,
+    last: str = "",
     memory: str = MEMORY,
 ) -> dict[str, int]:
     """List the rows of one documents shard with what the keep policy makes of them.
@@ -120,8 +131,11 @@ def list_rows(
     out
         ``rows``: node, id, row_id, number, level, rank, sorted. Ranks compare as ``config.keep``
         orders rows. Without a `row_id` the id stands for it; without `n_bytes`, it is counted.
-    piece
+        Rows that are refused are listed without a node.
+    piece, refused_path
         As for `sign_shard`.
+    last
+        SQL of rows that come after all others, whatever their source.
 
     Returns
     -------
@@ -140,24 +154,34 @@ def list_rows(
     if keys_path is None:
         source = f"SELECT *, id::UUID AS _node FROM {files} d WHERE {mine}"
     row_id = "row_id" if "row_id" in names else "id"
+    refused = ""
+    if refused_path:
+        which = f"IN (SELECT row_id FROM {scan([refused_path], {})})"
+        source = f"SELECT * FROM ({source}) WHERE row_id NOT {which}"
+        refused = f"""UNION ALL SELECT NULL, id::VARCHAR, row_id::VARCHAR,
+            file_row_number - {first}, 0, ''::BLOB FROM {files} d WHERE {mine} AND row_id {which}"""
     with session(out["rows"], memory) as connection:
         order = rank(connection, config.keep)
         rows = copy(
             connection,
             f"""SELECT _node AS node, id::VARCHAR AS id, {row_id}::VARCHAR AS row_id,
-                file_row_number - {first} AS number, {_level(config)} AS level, {order} AS rank
-            FROM ({source}) ORDER BY ALL""",
+                file_row_number - {first} AS number, {_level(config, last)} AS level,
+                {order} AS rank
+            FROM ({source}) {refused} ORDER BY ALL""",
             out["rows"],
         )
     return {"rows": rows}
 
 
-def _level(config: DedupConfig) -> str:
-    if not config.priority:
-        return "0::SMALLINT"
-    names = ", ".join(literal(name) for name in config.priority)
-    place = f"list_position([{names}], source::VARCHAR)"
-    return f"(coalesce({place}, {len(config.priority) + 1}) - 1)::SMALLINT"
+def _level(config: DedupConfig, last: str = "") -> str:
+    """SQL of the place of a row's source in ``priority``; behind all places where `last` holds."""
+    level, places = "0", len(config.priority)
+    if config.priority:
+        names = ", ".join(literal(name) for name in config.priority)
+        level = f"coalesce(list_position([{names}], source::VARCHAR), {places + 1}) - 1"
+    if last:
+        level = f"{level} + CASE WHEN {last} THEN {places + 1} ELSE 0 END"
+    return f"({level})::SMALLINT"
 
 
 def check_columns(path: str, config: DedupConfig) -> list[str]:
@@ -202,8 +226,12 @@ def _levels(batch: pa.RecordBatch, config: DedupConfig) -> np.ndarray:
     return np.array([places.get(name, last) for name in batch["source"].to_pylist()], np.int16)
 
 
-def batches(path: str, config: DedupConfig, piece: Piece | None = None) -> Iterator[pa.RecordBatch]:
+def batches(
+    path: str, config: DedupConfig, piece: Piece | None = None, row_ids: bool = False
+) -> Iterator[pa.RecordBatch]:
     """The texts of a shard in batches of a few megabytes, in order, with id and source.
+
+    With `row_ids`, with row_id as well.
 
     Raises
     ------
@@ -213,6 +241,8 @@ def batches(path: str, config: DedupConfig, piece: Piece | None = None) -> Itera
     columns = ["id", "text"]
     if config.scope == "source" or config.priority:
         columns.append("source")
+    if row_ids:
+        columns.append("row_id")
     seen = piece.row if piece else 0
     with (
         storage.open_input(path) as file,
@@ -226,6 +256,13 @@ def batches(path: str, config: DedupConfig, piece: Piece | None = None) -> Itera
                     raise UserError(f"{path}: field 'id': row {row} has none; give each row an id")
                 seen += len(batch)
                 yield from _slices(batch)
+
+
+def _refused(path: str | None) -> pa.Array | None:
+    if path is None:
+        return None
+    with storage.open_input(path) as file:
+        return pq.ParquetFile(file).read()["row_id"].combine_chunks()
 
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

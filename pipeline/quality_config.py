@@ -112,6 +112,23 @@ class Quality(_Strict):
         return any(own) or self.ranks
 
     @property
+    def rejects_sql(self) -> str:
+        """SQL over ``scores`` and ``labels``: a rule rejects the document for itself; may be empty.
+
+        The best shares of the corpus are no such rules.
+        """
+        tests = []
+        for name, model in self.models.items():
+            score = f"scores['{name}']"
+            for bound, sign in ((model.min, "<"), (model.max, ">")):
+                if bound is not None:
+                    tests.append(f"{score} {sign} CAST({bound!r} AS FLOAT)")
+            if model.drop:
+                labels = ", ".join("'" + label.replace("'", "''") + "'" for label in model.drop)
+                tests.append(f"labels['{name}'] IN ({labels})")
+        return f"coalesce({' OR '.join(tests)}, false)" if tests else ""
+
+    @property
     def deciding(self) -> dict[str, Any]:
         """The settings that verdicts hang on: models are in the scores already."""
         settings = self.model_dump(mode="json")

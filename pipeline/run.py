@@ -76,12 +76,12 @@ def run(recipe: Recipe, settings: Settings, progress: Progress | None = None) ->
         recipe_index(recipe).write(root)
         runner = Runner(root, settings, progress)
         ingested = runner.step(jobs)
-        judged = {row.shard: row for row in dedup(recipe, ingested, runner.step)}
+        allowed = consent(recipe, ingested, runner.step)
+        judged = {row.shard: row for row in dedup(recipe, ingested, allowed, runner.step)}
         judged = grade(recipe, ingested, judged, runner.step)
         found = runner.step(boilerplate_jobs(recipe, ingested, judged))
         boilerplate = {row.shard: row for row in found}
         cuts = find_repeats(recipe, ingested, judged, boilerplate, runner.step)
-        allowed = consent(recipe, ingested, runner.step)
         written = runner.step(write_jobs(recipe, ingested, judged, cuts, allowed))
         _check_totals(ingested, written)
         runner.finish()

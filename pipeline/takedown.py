@@ -238,13 +238,15 @@ class _Work:
             table = pq.read_table(changed[kind])
             prefix = f"{row.step}:"
             if row.step == "judge":
-                reasons = table.filter(pc.invert(table["kept"]))["reason"].to_pylist()
-                reasons = [f"dedup:{reason}" for reason in reasons]
+                reasons = [f"dedup:{own}" for own in table["reason"].drop_null().to_pylist()]
+                table = table.filter(pc.is_valid(table["dup_count"]))  # the others CONSENT refused
             elif row.step == "quality":  # it passes on what DEDUP rejected
                 reasons = [
                     f"quality:{own}" for own in table["quality_reason"].drop_null().to_pylist()
                 ]
-                table = table.filter(pc.is_null(table["reason"]))
+                table = table.filter(
+                    pc.and_(pc.is_null(table["reason"]), pc.is_valid(table["dup_count"]))
+                )
             elif kind == KIND:
                 reasons = []
             elif row.step == "consent":

@@ -112,17 +112,23 @@ def write_part(job: Job) -> Row:
 
 
 def reject_reasons(batches: dict[str, pa.RecordBatch]) -> pa.Array:
-    """Why rows are not written, ``stage:reason`` of the first stage that rejects, or null."""
+    """Why rows are not written, ``stage:reason`` of the first stage that rejects, or null.
+
+    Raises
+    ------
+    DamageError
+        When reasons do not fit what DEDUP and QUALITY kept.
+    """
     verdicts = batches["attributes"]
     reasons = pc.coalesce(
         pc.binary_join_element_wise("dedup", verdicts["reason"], ":"),
         pc.binary_join_element_wise("quality", verdicts["quality_reason"], ":"),
     )
-    reasons = pc.if_else(verdicts["kept"], None, reasons)
-    for kind, name in (("consent", "consent_reason"), ("cuts", "cut_reason")):
-        if kind in batches:
-            reasons = pc.coalesce(reasons, batches[kind][name])
-    return reasons
+    if "consent" in batches:
+        reasons = pc.coalesce(batches["consent"]["consent_reason"], reasons)
+    if not pc.is_null(reasons).equals(verdicts["kept"]):
+        raise DamageError("documents were dropped without a reason, or kept in spite of one")
+    return pc.coalesce(reasons, batches["cuts"]["cut_reason"]) if "cuts" in batches else reasons
 
 
 def _edit(
