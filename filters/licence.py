@@ -30,6 +30,7 @@ from filters.licence_phrases import (
     HEDGE,
     JOINED,
     LABEL,
+    MEDIA_FILE,
     NAMED,
     OWNED,
     PART,
@@ -318,6 +319,8 @@ def _is_part(mark: Mark) -> bool:
     if not before and mark.carrier == "anchor":  # a badge stands before the sentence it is of
         before = CLAIM.split(after)[0]
     subject = COMPOUND.sub("", f"{clause(before)} {own}")
+    if MEDIA_FILE.search(before) and not STRONG.search(before):
+        return True
     label = LABEL.findall(sentence(before))
     if label and PART.fullmatch(label[-1]):
         return not STRONG.search(clause(before))

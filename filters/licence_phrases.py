@@ -113,9 +113,11 @@ SELF = re.compile(
     r"\b(?:licen[sc]ed|distributed|available|released|(?:re)?published|lizenziert|steht|unterliegt|"
     r"veröffentlicht|sous licence|mise? à disposition|bajo|licenza|rilasciat|licenciad|valt onder)|"
     r"\bthis is an open[- ]access (?:article|paper|publication|book|chapter)|"
-    r"permission is granted to copy, distribute",
+    r"permission is granted to copy, distribute|published\b[\w ]{0,60}\bunder the terms of",
 )
 """The page says of itself that it is licensed."""
+MEDIA_FILE = re.compile(r"\w\.(?:jpe?g|png|gif|svg|webp|mp[34]|ogg|wav)\b")
+"""The name of a picture or a recording."""
 GRANT = re.compile(r"permission is granted to copy, distribute (?:and/?or|or|and) modify this")
 """The formula of the GNU Free Documentation License, which manuals set as a quotation."""
 OWNED = re.compile(r"©|\(c\)\s|\bcopyright\b")
