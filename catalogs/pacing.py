@@ -136,20 +136,21 @@ class Patience:
         self.tries = 0
         self._since = time.monotonic()
 
-    def wait(self, at_least: float | None = None, limit: float | None = None) -> bool:
+    def wait(self, at_least: float | None = None, until: float | None = None) -> bool:
         """Sleep before the next try; False when it is time to give up instead.
 
         Parameters
         ----------
         at_least
             Seconds that the server asked for.
-        limit
-            Give up after that many seconds already.
+        until
+            Monotonic time at which to give up already.
         """
         self.tries += 1
         ceiling = min(FIRST_DELAY * 2 ** min(self.tries - 1, 16), LONGEST_DELAY)
         delay = (at_least or 0.0) + random.uniform(0, ceiling)
-        left = self._since + min(self.give_up, limit or self.give_up) - time.monotonic()
+        end = self._since + self.give_up
+        left = min(end, end if until is None else until) - time.monotonic()
         if left <= 0 or (at_least or 0.0) > left:
             return False
         time.sleep(min(delay, max(left, at_least or 0.0)))

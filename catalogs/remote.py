@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -23,7 +24,10 @@ from catalogs.pacing import Pace, Patience
 
 FIRST_BLOCK = 1 << 20
 RANDOM_BLOCK = 1 << 16
-HOPELESS_SECONDS = 10.0
+UNKNOWN_SECONDS = 5.0
+"""How long a host may refuse connections that never accepted one ..."""
+UNKNOWN_SECONDS_OF_A_RUN = 60.0
+"""... and in a run, whose workers may begin while a server is started anew."""
 
 T = TypeVar("T")
 
@@ -82,6 +86,7 @@ class Access:
         self.settings, self.beat = settings or Remote(), beat
         self.pace = Pace(folder, self.settings.requests_per_second, self.settings.connections)
         self.counts: Counter[str] = Counter()
+        self._unknown_seconds = UNKNOWN_SECONDS if folder is None else UNKNOWN_SECONDS_OF_A_RUN
 
     def open(self, path: str) -> RemoteFile:
         """Open a remote file; nothing is asked for until it is read.
@@ -184,19 +189,33 @@ class Access:
         self.counts["remote_retries"] += 1
         if fault.slow_down and fault.wait:
             self.pace.pause(fault.wait)
-        if not patience.wait(fault.wait, HOPELESS_SECONDS if fault.hopeless else None):
-            asked = f"; it asks to wait {fault.wait:.0f} s" if fault.wait else ""
+        silence = fault.silence
+        until = None
+        if silence:  # counted by host: what it did to one object it will do to the next
+            give_up = self.settings.give_up_seconds
+            until = silence.since + (
+                give_up if silence.known else min(give_up, self._unknown_seconds)
+            )
+        if patience.wait(fault.wait, until):
+            return
+        if silence and not silence.known:
             raise RemoteError(
-                f"{path}: given up after {patience.tries} tries in a row (last answer: {fault}"
-                f"{asked}); run again to go on, or raise 'remote.give_up_seconds'"
+                f"{path}: {fault} (for {time.monotonic() - silence.since:.0f} s); check the "
+                "address, or run again"
             ) from None
+        asked = f"; it asks to wait {fault.wait:.0f} s" if fault.wait else ""
+        raise RemoteError(
+            f"{path}: given up after {patience.tries} tries in a row (last answer: {fault}"
+            f"{asked}); run again to go on, or raise 'remote.give_up_seconds'"
+        ) from None
 
     def _object(self, path: str) -> Object:
         timeout = self.settings.timeout_seconds
         if objects.is_http(path):
             return objects.HttpObject(path, timeout)
         if objects.is_s3(path):
-            return objects.S3Object(path, timeout, self.settings.anonymous)
+            anonymous = self.settings.anonymous  # finding out the bucket's region is a request
+            return self.persist(path, lambda: objects.S3Object(path, timeout, anonymous))
         return objects.FsspecObject(path, timeout)
 
 

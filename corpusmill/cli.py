@@ -12,6 +12,7 @@ import sys
 import typer
 
 from catalogs.errors import DamageError, UserError
+from catalogs.objects import RemoteError
 from corpusmill import (
     classifier_commands,
     contamination_commands,
@@ -60,7 +61,7 @@ def main() -> None:
     except UserError as error:
         _tell("error", error)
         sys.exit(2)
-    except (RunError, DamageError) as error:
+    except (RunError, DamageError, RemoteError) as error:
         _tell("failed", error)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -69,6 +70,11 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # of a file; its place in the code would help nobody
+        if not (error.filename or isinstance(error, FileNotFoundError | PermissionError)):
+            raise
+        _tell("error", f"{error.filename}: {error.strerror}" if error.filename else error)
+        sys.exit(2)
 
 
 def _tell(kind: str, message: object) -> None:

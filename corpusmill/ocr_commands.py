@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from catalogs import storage
 from catalogs.errors import UserError, nearest
+from catalogs.objects import RemoteError
 from corpusmill.parse_commands import Files, Sink, expand
 from corpusmill.terminal import errors
 
@@ -68,8 +69,8 @@ def ocr(
         "plugins": [],
         "ocr": wanted.model_dump(),
     }
-    many = len(paths) > 1 or any(_is_archive(path) for path in paths)
-    failed = done = 0
+    many = len(paths) > 1 or _is_archive(paths[0])
+    failed = unreadable = done = 0
     with ExitStack() as stack:
         page = None
         if html is not None:
@@ -86,6 +87,7 @@ def ocr(
         for path in paths:
             for line, payload in _lines(path, parser):
                 failed += bool(line.get("reason"))
+                unreadable += line.get("reason") == "unreadable"
                 done += 1
                 if page:
                     page.add(line, payload)
@@ -97,14 +99,14 @@ def ocr(
                 output.commit()
     if failed and html and not jsonl:
         errors.print(f"{failed} of {done} PDFs could not be read: {html} says why")
-    if failed and not jsonl:
+    if unreadable or (failed and not jsonl):
         raise typer.Exit(1)
 
 
 def _lines(path: str, parser: Any) -> Iterator[tuple[dict[str, Any], bytes | None]]:
-    from pipeline.readers import READERS
+    from pipeline.extract_files import records
 
-    for record in READERS["pdf"](path, path, open_file=storage.open_input, options={}):
+    for _, record in records([path], "pdf"):
         began = time.monotonic()
         line: dict[str, Any] = {"file": record.uri or path}
         if record.error or record.reject:
@@ -125,8 +127,11 @@ def _is_archive(path: str) -> bool:
     from pipeline.readers.archives import archive_kind
     from pipeline.readers.input_file import InputFile
 
-    with storage.open_input(path) as file:
-        return archive_kind(InputFile(file), path) is not None
+    try:
+        with storage.open_input(path) as file:
+            return archive_kind(InputFile(file), path) is not None
+    except (OSError, RemoteError):  # told when it is read
+        return False
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:

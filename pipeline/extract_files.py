@@ -69,7 +69,7 @@ def extract_files(
     held = 0
     pool = ThreadPoolExecutor(workers, "extract")
     try:
-        for path, record in _records(paths):
+        for path, record in records(paths):
             line, length = _facts(record, path), record.length or 0
             size = len(record.payload or b"")
             if record.reject in NO_PAGE:
@@ -120,9 +120,13 @@ class _Parsers:
             parser.close()
 
 
-def _records(paths: Iterable[str]) -> Iterator[tuple[str, Record]]:
+def records(paths: Iterable[str], reader: str | None = None) -> Iterator[tuple[str, Record]]:
+    """Path and record of all files in turn; a file that cannot be read is one `unreadable` record.
+
+    `reader` is the name of a reader, by default as the names of the files tell.
+    """
     for path in paths:
-        read = READERS[reader_of(path)]
+        read = READERS[reader or reader_of(path)]
         try:
             for record in read(path, path, open_file=storage.open_input, options={}):
                 yield path, record
@@ -130,6 +134,7 @@ def _records(paths: Iterable[str]) -> Iterator[tuple[str, Record]]:
             raise
         except (OSError, RemoteError) as error:
             why = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            why = why.removeprefix(f"{path}: ")
             yield path, Record(container=path, uri=path, error="unreadable", detail=why)
 
 

@@ -31,8 +31,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, files: dict[str, bytes]):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, files: dict[str, bytes], port: int = 0):
+        super().__init__(("127.0.0.1", port), Handler)
         self.files = files
         self.log: list[tuple] = []
         self.faults = lambda number, path: None
@@ -161,9 +161,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(files: dict[str, bytes]):
+def serving(files: dict[str, bytes], port: int = 0):
     """A server at work in a thread."""
-    server = Server(files)
+    server = Server(files, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

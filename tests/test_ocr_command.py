@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import zipfile
@@ -55,6 +56,21 @@ def test_many_are_lines_and_sections_of_a_page(folder, tmp_path):
     assert "pdf_encrypted" in text and "password is needed" in text
     assert not re.search(r"(?:src|href)=\"(?!data:)", text)  # nothing is fetched
     assert sorted(tmp_path.iterdir()) == [lines, html]
+
+
+def test_an_address_where_nobody_listens_costs_itself_and_no_more(folder, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        closed = f"127.0.0.1:{taken.getsockname()[1]}"
+        alone = corpusmill(f"http://{closed}/a.pdf")
+        told = f"http://{closed}/a.pdf: unreadable ({closed} refuses connections (for "
+        assert (alone.returncode, alone.stdout) == (1, "")
+        assert alone.stderr.startswith(told) and alone.stderr.count("\n") == 1
+        lines = tmp_path / "lines.jsonl"
+        many = corpusmill(f"http://{closed}/a.pdf", folder / "good.pdf", "--jsonl", lines)
+    assert many.returncode == 1
+    found = [json.loads(line)["status"] for line in lines.read_text().splitlines()]
+    assert found == ["unreadable", "ok"]
 
 
 def test_an_archive_alone_is_lines_on_standard_output(folder):

@@ -4,7 +4,10 @@ import gzip
 import io
 import multiprocessing
 import random
+import re
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 
 import pyarrow as pa
@@ -185,10 +188,45 @@ def test_what_stays_is_told_at_once(server, status, error):
     assert len(server.log) == 1
 
 
-def test_a_host_that_does_not_exist_is_not_waited_for_long(monkeypatch):
-    monkeypatch.setattr("catalogs.remote.HOPELESS_SECONDS", 0.5)
-    with pytest.raises(RemoteError, match="given up"):
-        access(give_up_seconds=600).look("http://no-such-host.invalid/x")
+@pytest.fixture
+def closed():
+    """An address on this machine that nobody listens at."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("http://no-such-host.invalid/x", "no host has the name no-such-host.invalid"),
+        ("http://{closed}/x", "{closed} refuses connections"),
+        ("s3://bucket/x", "http://{closed} refuses connections"),
+    ],
+)
+def test_a_host_that_never_answered_is_not_waited_for_long(closed, monkeypatch, path, told):
+    monkeypatch.setattr("catalogs.remote.UNKNOWN_SECONDS", 0.5)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{closed}")
+    began = time.monotonic()
+    for _ in range(3):  # the host is not waited for again
+        with pytest.raises(RemoteError) as found:
+            access(give_up_seconds=600).look(path.format(closed=closed))
+        assert re.search(told.format(closed=closed), str(found.value))
+        assert "check the address" in str(found.value)
+        assert "\n" not in str(found.value)
+    assert time.monotonic() - began < 60
+
+
+def test_a_host_that_answered_before_is_waited_for(monkeypatch):
+    monkeypatch.setattr("catalogs.remote.UNKNOWN_SECONDS", 0.0)
+    with serving({"a.bin": DATA}) as server:
+        access().look(f"{server.url}/a.bin")
+        port = server.server_port
+    with ThreadPoolExecutor(1) as pool:
+        looked = pool.submit(access().look, f"http://127.0.0.1:{port}/a.bin")
+        time.sleep(0.3)
+        with serving({"a.bin": DATA}, port):
+            assert looked.result(60) == (len(DATA), '"1"')
 
 
 @pytest.mark.parametrize("scheme", ["http", "s3"])

@@ -11,6 +11,7 @@ import pytest
 
 from catalogs.audit import audit
 from catalogs.catalog import open_catalog
+from catalogs.errors import UserError
 from catalogs.ledger import Ledger
 from pipeline.recipe import load_recipe
 from pipeline.run import run
@@ -87,6 +88,14 @@ def test_a_server_that_stays_away_fails_its_shard_and_a_rerun_goes_on(tmp_path):
         summary = mill(tmp_path, source, remote=QUICK)  # patience changes no address
     assert summary.skipped == 1
     assert audit(str(tmp_path / "run")).totals["corpus"] == 10
+
+
+def test_a_host_that_is_not_there_is_told_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("catalogs.remote.UNKNOWN_SECONDS", 0.5)
+    source = {"paths": ["http://no-such-host.invalid/0.warc.gz"]}
+    with pytest.raises(UserError, match=r"sources\.web\.paths.*no host has the name no-such"):
+        mill(tmp_path, source)
+    assert not (tmp_path / "run" / "ledger").exists()
 
 
 def test_an_object_that_is_another_than_planned_fails_its_shard(tmp_path):
