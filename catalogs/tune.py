@@ -14,10 +14,10 @@ import duckdb
 from catalogs.axis import Axis
 from catalogs.catalog import open_catalog
 from catalogs.document_views import FATE, LATER
-from catalogs.errors import UserError, nearest
+from catalogs.errors import UserError
+from catalogs.feature import Feature, number_type
 from catalogs.sql import literal
 
-NUMBERS = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "REAL")
 STATUSES = ("kept", "cut", "duplicate", "other")
 """Kept; dropped by rules on this feature alone; a copy; dropped by another rule as well."""
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -34,7 +34,8 @@ class Question:
     Attributes
     ----------
     feature
-        A numeric column of the view ``documents``.
+        A numeric column of the view ``documents``, or a value of a column of maps, as in
+        ``scores['dclm']``.
     side
         Which values a cut drops: ``below`` or ``above`` it (the cut itself is kept).
     cut
@@ -44,7 +45,9 @@ class Question:
     everywhere
         Cut all sources, also those whose filters do not look at the feature.
     others
-        SQL expression: why a row falls by the rules of the filters on other features, or NULL.
+        SQL expression: why a row falls by the rules on other features, or NULL.
+    stages
+        Stages whose rules `others` knows: what they rejected is judged anew.
     where
         SQL predicate over the columns of the documents, or None.
     samples, seed
@@ -57,6 +60,7 @@ class Question:
     present: dict[str, float] = field(default_factory=dict)
     everywhere: bool = False
     others: str = "CAST(NULL AS VARCHAR)"
+    stages: tuple[str, ...] = ("filter",)
     where: str | None = None
     samples: int = 6
     seed: int = 0
@@ -102,7 +106,7 @@ def tune(root: str, question: Question, doc: str = "") -> Tuning:
         When the feature is no numeric column, the predicate does not run, or no row has a value.
     """
     with open_catalog(root) as catalog:
-        kind = _check_feature(catalog, question.feature)
+        kind = number_type(catalog, Feature.of(question.feature))
         base = rows_sql(question)
         try:
             catalog.execute(f"CREATE TEMP TABLE rows AS {base}")
@@ -150,16 +154,17 @@ def tune(root: str, question: Question, doc: str = "") -> Tuning:
 
 def rows_sql(question: Question) -> str:
     """One row per document that has columns, kept or not, with what became of it and why."""
-    column = _name(question.feature)
+    column = Feature.of(question.feature).sql
     where = f" AND ({question.where})" if question.where else ""
     applies = "true"
     if question.present and not question.everywhere:
         applies = f"source IN ({', '.join(literal(name) for name in question.present)})"
     own = "fate = 'language:language_unsure'" if question.feature == "language_score" else "false"
+    stages = ", ".join(literal(stage) for stage in ("kept", "dedup", *question.stages))
     return f"""WITH {_ALL_ROWS}, judged AS (
   SELECT row_id, id, source, uri, coalesce(language, 'none') AS language, fate,
     coalesce(n_tokens, 0) AS tokens, CAST({column} AS DOUBLE) AS value, {applies} AS applies,
-    CASE WHEN split_part(fate, ':', 1) IN ('kept', 'dedup', 'filter') OR {own}
+    CASE WHEN split_part(fate, ':', 1) IN ({stages}) OR {own}
       THEN {_indented(question.others)}
       ELSE fate END AS other
   FROM all_rows
@@ -202,21 +207,6 @@ class _Asker:
         return self.table("", query).rows[0]
 
 
-def _check_feature(catalog: duckdb.DuckDBPyConnection, feature: str) -> str:
-    kinds = {name: kind for name, kind, *_ in catalog.execute("DESCRIBE documents").fetchall()}
-    numeric = [name for name, kind in kinds.items() if _is_number(kind)]
-    if feature not in kinds:
-        hint = nearest(feature, numeric) or "; see corpusmill sql RUN --schema"
-        raise UserError(f"no column '{feature}' in the view documents{hint}")
-    if feature not in numeric:
-        raise UserError(f"column '{feature}' is no number but {kinds[feature]}: it cannot be cut")
-    return kinds[feature]
-
-
-def _is_number(kind: str) -> bool:
-    return any(part in kind for part in NUMBERS) and not kind.endswith("]") and "(" not in kind[:7]
-
-
 def _cut(ask: _Asker, question: Question) -> float:
     if question.cut is not None:
         return float(question.cut)
@@ -251,7 +241,7 @@ def _without(catalog: duckdb.DuckDBPyConnection, question: Question) -> int:
     where = f" AND ({question.where})" if question.where else ""
     return catalog.execute(
         f"WITH {_ALL_ROWS} SELECT count(*) FROM all_rows "
-        f"WHERE fate = 'kept' AND {_name(question.feature)} IS NULL{where}"
+        f"WHERE fate = 'kept' AND {Feature.of(question.feature).sql} IS NULL{where}"
     ).fetchone()[0]
 
 
@@ -333,7 +323,3 @@ def _add_texts(catalog: duckdb.DuckDBPyConnection, rows: list[dict[str, Any]]) -
 
 def _indented(sql: str) -> str:
     return sql.replace("\n", "\n      ")
-
-
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'

@@ -6,6 +6,7 @@ import math
 from enum import StrEnum
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from catalogs import storage
@@ -27,7 +28,11 @@ def register(app: typer.Typer) -> None:
 def tune(
     root: Run,
     feature: Annotated[
-        str, typer.Argument(help="A numeric column of the view documents.", metavar="FEATURE")
+        str,
+        typer.Argument(
+            help="A numeric column of the view documents, or a score: \"scores['NAME']\".",
+            metavar="FEATURE",
+        ),
     ],
     cut: Annotated[
         float | None, typer.Option(help="Threshold to look at; default the one in force.")
@@ -54,30 +59,42 @@ def tune(
     Example: corpusmill tune runs/demo gopher_alpha_word_frac --cut 0.75
     """
     from catalogs.catalog import columns
+    from catalogs.feature import Feature
     from catalogs.tune import Question
     from catalogs.tune import tune as ask
     from catalogs.tune_page import headline, tune_page
     from pipeline.recipe import load_recipe
     from pipeline.recut import bounds_on, other_rules_sql
+    from pipeline.recut_quality import cuts_in_force, other_quality_sql, score_bounds
 
     if cut is not None and not math.isfinite(cut):
         raise UserError(f"--cut {cut}: expected a finite number")
     recipe = load_recipe(storage.join(root, "recipe.yaml"))
-    bounds = bounds_on(recipe, feature)
+    about, stages = Feature.of(feature), ("filter",)
+    feature = about.name
+    cuts = cuts_in_force(root) if about.key else {}
+    bounds = bounds_on(recipe, feature) + score_bounds(recipe, about, cuts)
     chosen = side.value if side else _side(bounds)
+    others = other_rules_sql(recipe, feature, chosen)
+    if about.key:
+        # numbers as the column stores them
+        cut = None if cut is None else float(np.float32(cut))
+        others = f"coalesce({others},\n{other_quality_sql(recipe, about, chosen, cuts)})"
+        stages = ("filter", "quality")
     question = Question(
         feature=feature,
         side=chosen,
         cut=cut,
         present=_tightest(bounds, chosen),
         everywhere=all_sources,
-        others=other_rules_sql(recipe, feature, chosen),
+        others=others,
+        stages=stages,
         where=where,
         samples=samples,
         seed=seed,
     )
     described = {c.name: c.doc for c in columns(root) if c.view == "documents"}
-    tuning = ask(root, question, described.get(feature, ""))
+    tuning = ask(root, question, described.get(about.column, ""))
     _show(tuning)
     output.print(headline(tuning), markup=False, soft_wrap=True)
     if tuning.unexplained:
@@ -85,7 +102,7 @@ def tune(
             f"note: {tuning.unexplained} documents were rejected by rules that the recipe no "
             "longer has; run it again before trusting this"
         )
-    path = out or storage.join(root, "reports", f"tune-{feature}.html")
+    path = out or storage.join(root, "reports", f"tune-{about.slug}.html")
     write_page(path, tune_page(root, tuning))
     output.print(f"page: {path}", soft_wrap=True, markup=False)
 

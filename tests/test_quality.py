@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -19,6 +21,7 @@ from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
 from catalogs.explain import find
 from catalogs.ledger import Ledger
+from catalogs.pages import short
 from catalogs.score_page import look_at_scores, score_page
 from pipeline.classifier_card import load_card, save_model
 from pipeline.classifier_model import model_file, sha256
@@ -27,7 +30,7 @@ from pipeline.documents import LABELS, SCORES
 from pipeline.examples import collect
 from pipeline.quality import map_column
 from pipeline.quality_config import Quality
-from pipeline.quality_jobs import verdict_columns
+from pipeline.quality_jobs import _load_scale, verdict_columns
 from pipeline.quality_ranks import write_scale
 from pipeline.recipe import load_recipe
 from pipeline.run import run
@@ -325,6 +328,60 @@ def test_task_targeted_selection_from_a_few_examples(milled, tmp_path):
     labels = look_at_scores(str(root), "topic", 1)
     assert {row["label"] for row in labels.labels} <= {"maths", "law", "spam"}
     assert "surest of each label" in score_page(labels)
+
+
+@pytest.mark.parametrize(
+    ("side", "cut"), [("below", 0.02), ("below", 0.4), ("below", 0.999), ("above", 0.6)]
+)
+def test_a_cut_on_a_score_keeps_what_the_recipe_would(milled, tmp_path, side, cut):
+    folder, path = milled
+    root = str(folder / "run")
+    changed = load_recipe(str(path)).quality.model_dump()
+    files = (folder / "run/attributes/quality-scale").rglob("*.parquet")
+    scale = _load_scale([str(file) for file in files])
+    if side == "below":  # the cut takes the place of both that the recipe has
+        changed["models"]["good"]["min"] = cut
+        del scale["cut", "good", None]
+    else:
+        changed["models"]["good"]["max"] = cut
+    with open_catalog(root) as catalog:
+        rows = catalog.sql(
+            "SELECT id, source, language, scores, labels, n_tokens FROM documents "
+            "WHERE dup_reason IS NULL"
+        ).to_arrow_table()
+    rows = rows.set_column(3, "scores", rows["scores"].cast(SCORES))
+    reasons = verdict_columns(rows, Quality.model_validate(changed), scale)["quality_reason"]
+    expected = pc.is_null(reasons)
+    arguments = ["tune", root, "scores.good", "--side", side, "--cut", str(cut)]
+    result = invoke(*arguments, "--out", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    assert "note:" not in result.output
+    kept = pc.sum(expected).as_py()
+    tokens = pc.sum(pc.if_else(expected, rows["n_tokens"], 0)).as_py()
+    found = re.search(
+        r"keeps (?:what is kept now: )?([\d,]+) documents, (\S+) tokens", result.output
+    )
+    assert int(found[1].replace(",", "")) == kept
+    assert found[2] == short(tokens)
+    assert "scores[&#39;good&#39;]" in (tmp_path / "page.html").read_text()
+    now = invoke("tune", root, "scores['good']", "--out", tmp_path / "page.html").output
+    count = ask(root, "SELECT count(*) FROM corpus")[0][0]
+    assert f"keeps what is kept now: {count} documents" in now
+
+
+@pytest.mark.parametrize(
+    ("feature", "told"),
+    [
+        ("scores['goood']", "no document has scores['goood'] (did you mean 'good'?)"),
+        ("good", "no column 'good' in the view documents; say scores['good']"),
+        ("scores", "it cannot be cut; name one value, as in scores['KEY']"),
+        ("labels['topic']", "labels['topic'] is no number"),
+    ],
+)
+def test_features_that_are_no_score_are_told(milled, feature, told):
+    result = invoke("tune", milled[0] / "run", feature)
+    assert isinstance(result.exception, UserError)
+    assert told in str(result.exception)
 
 
 def test_sql_over_a_run_gives_examples(milled, tmp_path):
