@@ -51,6 +51,12 @@ def save_model(trained: Trained, name: str, out: str, about: dict[str, Any]) -> 
         }
         folder = os.path.join(out, f"{name}-{card['version']}")
         os.makedirs(folder, exist_ok=True)
+        for name, content in trained.files.items():
+            own = os.path.join(scratch, os.path.basename(name))
+            with open(own, "wb") as file_beside:
+                file_beside.write(content)
+            storage.make_folder(os.path.dirname(os.path.join(folder, name)))
+            storage.publish(own, os.path.join(folder, name))
         storage.publish(path, os.path.join(folder, file))
     storage.write_text(
         os.path.join(folder, CARD), json.dumps(card, indent=1, ensure_ascii=False) + "\n"

@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,8 @@ class Trained:
 
     write: Callable[[str], None]
     card: dict[str, Any]
+    files: dict[str, bytes] = field(default_factory=dict)
+    """What the model needs beside its file, by path."""
 
 
 def train_fasttext(

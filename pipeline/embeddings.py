@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +23,13 @@ from catalogs.errors import UserError, nearest
 from pipeline.classifier_metrics import binary_metrics, multi_metrics, regression_metrics
 from pipeline.classifier_model import POSITIVE, Verdicts
 from pipeline.classifier_train import ENOUGH, FOLDS, Trained
-from pipeline.encoders import load_encoder
+from pipeline.encoder_train import DIMS, train_encoder
+from pipeline.encoders import StaticEncoder, load_encoder
 from pipeline.examples import Examples
 
 KEY = "corpusmill"
+TRAINED, BESIDE = "trained", "./encoder"
+"""The encoder that is trained on the examples; where its files lie beside the model's."""
 ESTIMATORS = {
     "ridge": "sklearn.linear_model.Ridge",
     "linear": "sklearn.linear_model.LinearRegression",
@@ -62,7 +67,7 @@ class Regressor:
         except Exception as error:
             cause = str(error).splitlines()[0]
             raise ValueError(f"{path} is no model over embeddings: {cause}") from None
-        self.encoder = load_encoder(self.about["encoder"])
+        self.encoder = load_encoder(self.about["encoder"], os.path.dirname(path))
         if self.encoder.checksum != self.about["encoder_checksum"]:
             raise UserError(
                 f"{path}: was trained with another version of the encoder "
@@ -127,9 +132,9 @@ def train_embedding(
         When there is no such estimator, it does not take the arguments or the task, or it cannot
         be kept as ONNX.
     """
-    made = load_encoder(encoder)
-    say(f"encoding {len(examples):,} texts")
-    vectors = made.encode(examples.texts)
+    name = ESTIMATORS.get(estimator, estimator)
+    _check(name, target is None)
+    embedded = _Embedded(encoder, examples.texts, say)
     classes: list[str] = []
     if target is None:
         classes = sorted(set(examples.labels))
@@ -138,13 +143,12 @@ def train_embedding(
         labels = np.array([classes.index(label) for label in examples.labels])
     else:
         labels = np.array(examples.labels, float)
-    name = ESTIMATORS.get(estimator, estimator)
-    _check(name, bool(classes))
     part = (np.array(examples.hashes, np.uint64) % np.uint64(1 << 20)).astype(float) / (1 << 20)
     test = part < held_out
     if test.sum() >= ENOUGH and (not classes or np.bincount(labels[test]).min(initial=0) >= 5):
         how: dict[str, Any] = {"how": "split", "share": held_out, "calibrated_on": 0}
         say(f"fitting {(~test).sum():,} examples, {test.sum():,} held out")
+        vectors = embedded.by(~test)
         model = _fit(name, params, vectors[~test], labels[~test])
         found, truth = _predict(model, vectors[test], bool(classes)), labels[test]
     else:
@@ -154,6 +158,7 @@ def train_embedding(
             held = fold == number
             if not held.any() or (classes and len(set(labels[~held])) < len(classes)):
                 raise UserError(f"{len(labels)} examples are too few to hold a fifth of them out")
+            vectors = embedded.by(~held)
             own = _predict(
                 _fit(name, params, vectors[~held], labels[~held]), vectors[held], bool(classes)
             )
@@ -161,6 +166,7 @@ def train_embedding(
             found[held] = own
         truth = labels
         say(f"fitting all {len(labels):,} examples")
+        vectors = embedded.by(np.ones(len(labels), bool))
         model = _fit(name, params, vectors, labels)
     positive = POSITIVE if POSITIVE in classes and len(classes) == 2 else None
     if positive:
@@ -171,8 +177,8 @@ def train_embedding(
     else:
         measured = regression_metrics(found[:, 0], truth)
     about = {
-        "encoder": encoder,
-        "encoder_checksum": made.checksum,
+        "encoder": embedded.spec,
+        "encoder_checksum": embedded.checksum,
         "estimator": name,
         "target": target,
         "classes": classes,
@@ -194,7 +200,43 @@ def train_embedding(
         "settings": {"encoder": encoder, "estimator": name, **params},
         "held_out": {**how, **measured},
     }
-    return Trained(write, card)
+    return Trained(write, card, embedded.files)
+
+
+class _Embedded:
+    """Vectors of texts; by an encoder that is trained on some of them, if that is asked for.
+
+    `spec`, `checksum` and `files` are those of the encoder that was asked last.
+    """
+
+    def __init__(self, spec: str, texts: list[str], say: Callable[[str], None]):
+        name, _, dims = spec.partition(":")
+        self.spec, self.texts, self.say, self.files = spec, texts, say, {}
+        self.dims = None
+        if name == TRAINED:
+            if dims and not dims.isdigit():
+                raise UserError(f"--encoder {spec}: expected a number of dimensions")
+            self.spec, self.dims = f"static:{BESIDE}", int(dims or DIMS)
+            return
+        encoder = load_encoder(spec)
+        say(f"encoding {len(texts):,} texts")
+        self.vectors, self.checksum = encoder.encode(texts), encoder.checksum
+
+    def by(self, chosen: np.ndarray) -> np.ndarray:
+        """float32, texts x dims, by an encoder that saw only the chosen texts."""
+        if self.dims is None:
+            return self.vectors
+        self.say(f"training an encoder on {chosen.sum():,} texts")
+        seen = [self.texts[place] for place in np.flatnonzero(chosen)]
+        files = train_encoder(seen, self.dims)
+        self.files = {f"{BESIDE}/{name}": content for name, content in files.items()}
+        with tempfile.TemporaryDirectory(prefix="corpusmill-encoder-") as folder:
+            for name, content in files.items():
+                with open(os.path.join(folder, name), "wb") as file:
+                    file.write(content)
+            encoder = StaticEncoder(folder)
+        self.checksum = encoder.checksum
+        return encoder.encode(self.texts)
 
 
 def _class(name: str) -> type:

@@ -48,8 +48,10 @@ def register_encoder(name: str, make: Callable[[str], Encoder]) -> None:
 
 
 @lru_cache(maxsize=2)
-def load_encoder(spec: str) -> Encoder:
+def load_encoder(spec: str, beside: str = "") -> Encoder:
     """The encoder that a spec names, kept for the next tasks of this process.
+
+    Its folder, if it is relative, is looked for in the folder `beside` first.
 
     Raises
     ------
@@ -60,6 +62,8 @@ def load_encoder(spec: str) -> Encoder:
     if name not in ENCODERS:
         hint = nearest(name, ENCODERS) or f" (valid: {', '.join(sorted(ENCODERS))})"
         raise UserError(f"encoder '{spec}' is not known{hint}")
+    if which and beside and os.path.isdir(os.path.join(beside, which)):
+        which = os.path.join(beside, which)
     return ENCODERS[name](which)
 
 
@@ -167,7 +171,8 @@ def _wordllama() -> list[str]:
             return [str(weights), str(tokens)]
     raise UserError(
         "encoder 'static' needs a table: run `pip install --no-deps wordllama`, which ships one, "
-        "or name a model2vec folder or model, as in static:minishlab/potion-base-8M"
+        "name a model2vec folder or model, as in static:minishlab/potion-base-8M, or let one be "
+        "trained on the examples: --encoder trained"
     )
 
 

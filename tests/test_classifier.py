@@ -326,6 +326,57 @@ def test_a_classifier_over_embeddings_gives_a_probability(tmp_path):
     assert verdicts.labels is None
 
 
+def test_an_encoder_trained_on_the_examples_travels_with_the_model(tmp_path, monkeypatch):
+    rows = [
+        {"text": words(kind, seed) + " 数据", "grade": grade}
+        for grade, kind in enumerate((BAD, LAW, GOOD))
+        for seed in range(1000 * grade, 1000 * grade + 150)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    common = ["--target-column", "grade", "--name", "g", "--encoder", "trained:32"]
+    command = ["classifier", "train", "--examples", tmp_path / "rows.jsonl", *common]
+    result = invoke(*command, "--out", tmp_path / "models")
+    assert result.exit_code == 0, result.output
+    (model,) = (tmp_path / "models").iterdir()
+    card = json.loads((model / "card.json").read_text())
+    assert card["held_out"]["r2"] > 0.8
+    files = {name.name: name.read_bytes() for name in (model / "encoder").iterdir()}
+    assert set(files) == {"model.safetensors", "tokenizer.json", "config.json"}
+    assert invoke(*command, "--out", tmp_path / "again").exit_code == 0
+    (again,) = (tmp_path / "again").iterdir()
+    assert again.name == model.name
+    assert {name.name: name.read_bytes() for name in (again / "encoder").iterdir()} == files
+    moved = tmp_path / "elsewhere" / "model"
+    moved.parent.mkdir()
+    model.rename(moved)
+    texts = string_array([words(kind, 9000) for kind in (BAD, LAW, GOOD)] + ["", "zebra"])
+    low, middle, high, *unknown = load_scorer(model_file(str(moved)), "moved").score(texts).scores
+    assert low < middle < high
+    assert unknown[0] == unknown[1]
+    (moved / "encoder" / "config.json").write_text('{"normalize": false}')
+    load_encoder.cache_clear()
+    with pytest.raises(UserError, match="another version of the encoder"):
+        load_scorer(model_file(str(moved)), "changed")
+    (moved / "encoder").rename(moved / "elsewhere")
+    load_encoder.cache_clear()
+    with pytest.raises(UserError, match="no such folder"):
+        load_scorer(model_file(str(moved)), "gone")
+
+
+def test_an_encoder_for_few_examples_never_sees_those_held_out(tmp_path):
+    good = write_texts(tmp_path / "good.jsonl", GOOD, range(60))
+    bad = write_texts(tmp_path / "bad.jsonl", BAD, range(1000, 1060))
+    command = ["classifier", "train", "--positive", good, "--negative", bad]
+    result = invoke(*command, "--encoder", "trained", "--name", "e", "--out", tmp_path / "models")
+    assert result.exit_code == 0, result.output
+    (model,) = (tmp_path / "models").iterdir()
+    card = json.loads((model / "card.json").read_text())
+    assert card["held_out"]["how"] == "folds"
+    assert card["held_out"]["auc"] > 0.95
+    result = invoke(*command, "--encoder", "trained:many", "--name", "e")
+    assert "expected a number of dimensions" in str(result.exception)
+
+
 class Lengths:
     """An encoder of a plug-in: the length of a text."""
 
