@@ -98,7 +98,7 @@ def train(
     from corpusmill.classifier_examples import labelled
     from pipeline.classifier_card import save_model
     from pipeline.classifier_train import FastTextSettings, train_fasttext
-    from pipeline.embeddings import train_embedding
+    from pipeline.embedding_train import train_embedding
     from pipeline.examples import Columns
     from pipeline.plugins import load_plugin
 

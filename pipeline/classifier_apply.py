@@ -32,6 +32,7 @@ APPLIED = pa.schema(
 )
 CODE = ("filters", "pipeline.classifier_model", "pipeline.classifier_apply", "pipeline.hub")
 CODE += ("pipeline.embeddings", "pipeline.encoders", "pipeline.classifier_transformer")
+CODE += ("pipeline.classifier_metrics",)
 LIBRARIES = ("numpy", "pyarrow", "onnxruntime", "tokenizers", "torch", "transformers")
 LIBRARIES += ("sentence-transformers",)
 

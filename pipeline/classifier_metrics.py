@@ -196,3 +196,46 @@ def _f1(precision: float, recall: float) -> float:
 
 def _number(value: Any) -> float:
     return round(float(value), 6)
+
+
+def calibrate(logits: np.ndarray, labels: np.ndarray, names: list[Any]) -> tuple[float, float]:
+    """Scale and bias of logits, of two names by Platt's way, of more by a temperature.
+
+    `logits` have a column for each name, or one if there are two: that of the second against the
+    first.
+    """
+    if len(names) == 2:
+        return fit_platt(logits[:, 0], labels == 1)
+    return fit_temperature(logits, labels), 0.0
+
+
+def calibrated(logits: np.ndarray, scale: float = 1.0, bias: float = 0.0) -> np.ndarray:
+    """Probability of each name from logits as `calibrate` takes them."""
+    found = probabilities(scale * logits + bias)
+    return found[:, ::-1] if logits.shape[1] == 1 else found
+
+
+def measure(logits, labels, names: list[Any], scale: float, bias: float) -> dict[str, Any]:
+    """Measures of calibrated logits; of two names the second is the wanted one."""
+    found = calibrated(logits, scale, bias)
+    if len(names) == 2:
+        return binary_metrics(found[:, 1], labels == 1)
+    return multi_metrics(found, labels, tuple(str(name) for name in names))
+
+
+def told_calibration(logits, labels, names: list[Any], scale: float, bias: float) -> dict[str, Any]:
+    """What a card says of the calibration: how, and the error that was there before."""
+    before = calibrated(logits)
+    if len(names) == 2:
+        return {
+            "method": "platt",
+            "scale": round(scale, 6),
+            "bias": round(bias, 6),
+            "before": calibration(before[:, 1], labels == 1),
+        }
+    right = before.argmax(axis=1) == labels
+    return {
+        "method": "temperature",
+        "scale": round(scale, 6),
+        "before": calibration(before.max(axis=1), right),
+    }

@@ -20,14 +20,8 @@ import numpy as np
 
 from catalogs.errors import UserError
 from filters.fasttext_file import FastTextModel, read_fasttext, write_folded
-from filters.fasttext_scores import FastTextScorer, probabilities, string_array
-from pipeline.classifier_metrics import (
-    binary_metrics,
-    calibration,
-    fit_platt,
-    fit_temperature,
-    multi_metrics,
-)
+from filters.fasttext_scores import FastTextScorer, string_array
+from pipeline.classifier_metrics import calibrate, measure, told_calibration
 from pipeline.classifier_model import POSITIVE
 from pipeline.examples import Examples
 
@@ -118,7 +112,7 @@ def train_fasttext(
         logits = _logits(model, texts, tune | test, names)
         tuned, tested = logits[tune[tune | test]], logits[test[tune | test]]
         truth = labels[test]
-        scale, bias = _calibrate(tuned, labels[tune], names)
+        scale, bias = calibrate(tuned, labels[tune], names)
     else:
         how = {"how": "folds", "folds": FOLDS}
         tested, truth = np.zeros((len(texts), _columns(names))), labels
@@ -136,7 +130,7 @@ def train_fasttext(
             tested[held] = _logits(own, texts, held, names)
         say(f"training on all {len(texts):,} examples")
         model = _fit(texts, labels, names, filled, np.ones(len(texts), bool))
-        scale, bias = _calibrate(tested, labels, names)
+        scale, bias = calibrate(tested, labels, names)
     sign = 1 if model.labels[0] == names[-1] else -1  # of the file's one logit of two labels
 
     def write(path: str) -> None:
@@ -148,8 +142,8 @@ def train_fasttext(
         "positive": POSITIVE if POSITIVE in names and len(names) == 2 else None,
         "examples": {str(name): int(count) for name, count in zip(names, counts, strict=True)},
         "settings": asdict(filled),
-        "held_out": {**how, **_measure(tested, truth, names, scale, bias)},
-        "calibration": _told(tested, truth, names, scale, bias),
+        "held_out": {**how, **measure(tested, truth, names, scale, bias)},
+        "calibration": told_calibration(tested, truth, names, scale, bias),
         "words": _speaking(model, texts, names),
     }
     return Trained(write, card)
@@ -213,41 +207,6 @@ def _logits(model: FastTextModel, texts: list[str], chosen, names: list[Any]) ->
         return found if model.labels[0] == str(names[1]) else -found
     order = [model.labels.index(str(name)) for name in names]
     return found[:, order]
-
-
-def _calibrate(logits: np.ndarray, labels: np.ndarray, names: list[Any]) -> tuple[float, float]:
-    if len(names) == 2:
-        return fit_platt(logits[:, 0], labels == 1)
-    return fit_temperature(logits, labels), 0.0
-
-
-def _probabilities(logits: np.ndarray, scale: float = 1.0, bias: float = 0.0) -> np.ndarray:
-    found = probabilities(scale * logits + bias)
-    return found[:, ::-1] if logits.shape[1] == 1 else found
-
-
-def _measure(logits, labels, names: list[Any], scale: float, bias: float) -> dict[str, Any]:
-    found = _probabilities(logits, scale, bias)
-    if len(names) == 2:
-        return binary_metrics(found[:, 1], labels == 1)
-    return multi_metrics(found, labels, tuple(str(name) for name in names))
-
-
-def _told(logits, labels, names: list[Any], scale: float, bias: float) -> dict[str, Any]:
-    before = _probabilities(logits)
-    if len(names) == 2:
-        return {
-            "method": "platt",
-            "scale": round(scale, 6),
-            "bias": round(bias, 6),
-            "before": calibration(before[:, 1], labels == 1),
-        }
-    right = before.argmax(axis=1) == labels
-    return {
-        "method": "temperature",
-        "scale": round(scale, 6),
-        "before": calibration(before.max(axis=1), right),
-    }
 
 
 def _speaking(model: FastTextModel, texts: list[str], names: list[Any]) -> dict[str, list[str]]:

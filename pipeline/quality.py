@@ -14,6 +14,7 @@ from pipeline.classifier_model import FastText, check_hash, load_scorer, model_f
 from pipeline.documents import LABELS, SCORES
 
 NETWORK_CODE = ("pipeline.embeddings", "pipeline.encoders", "pipeline.classifier_transformer")
+NETWORK_CODE += ("pipeline.classifier_metrics",)
 NETWORK_LIBRARIES = ("onnxruntime", "tokenizers", "torch", "transformers", "sentence-transformers")
 
 

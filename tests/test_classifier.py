@@ -377,6 +377,26 @@ def test_an_encoder_for_few_examples_never_sees_those_held_out(tmp_path):
     assert "expected a number of dimensions" in str(result.exception)
 
 
+def test_a_classifier_over_embeddings_is_calibrated_on_examples_of_its_own(made, tmp_path):
+    folder, _, _ = made
+    both = ["--positive", folder / "good.jsonl", "--negative", folder / "bad.jsonl"]
+    # a penalty so heavy that its probabilities hardly leave the middle
+    options = ["--encoder", "trained:16", "--params", '{"C": 0.01}', "--held-out", "0.4"]
+    command = ["classifier", "train", *both, *options]
+    result = invoke(*command, "--name", "e", "--out", tmp_path / "models")
+    assert result.exit_code == 0, result.output
+    (model,) = (tmp_path / "models").iterdir()
+    card = json.loads((model / "card.json").read_text())
+    held = card["held_out"]
+    assert held["how"] == "split" and held["calibrated_on"] > 150
+    before = card["calibration"]["before"]["calibration_error"]
+    assert held["calibration_error"] < 0.1 < before
+    scores = load_scorer(model_file(str(model)), "calibrated").score(
+        string_array([words(GOOD, 9000), words(BAD, 9000)])
+    )
+    assert scores.scores[0] > 0.9 and scores.scores[1] < 0.1
+
+
 class Lengths:
     """An encoder of a plug-in: the length of a text."""
 
