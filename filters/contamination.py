@@ -29,13 +29,14 @@ from filters.contamination_index import (
     PARTS,
     PASSAGE,
     QUESTION,
+    QUESTION_MARKS,
     Index,
     Names,
     build,
     load,
 )
 from filters.contamination_index import save as save_index
-from filters.contamination_kernels import BLOCK, FLOOR, SHORT, find_near, find_parts
+from filters.contamination_kernels import FLOOR, SHORT, find_near, find_parts, new_space
 from filters.contamination_words import Words, words_of
 from filters.eval_items import MATCHES, Item
 
@@ -61,11 +62,17 @@ EDGE = 8
 """One word in so many of a question may be missing at its beginning and end together, none of a
 question of fewer than `EDGE_FROM` words, ..."""
 EDGE_FROM = 10
-EDGE_ASKED, EDGE_ANSWERED = 2, 1
-"""... and so many more where a question mark follows, and where the answer does within
-`EDGE_ANSWER` words: a name or a saying stands in prose without the words that ask for it."""
+EDGE_FRAMED, EDGE_ASKS, EDGE_ANSWERED = 1, 1, 1
+"""... and so many more where the question is framed (see `_Text.frame`), where a question mark
+follows, and where the answer does within `EDGE_ANSWER` words: names and sayings stand in prose
+without the words that ask for them."""
 EDGE_ANSWER = 10
-_ASKS = re.compile("\\?|\uff1f|\u061f".encode())
+FRAMED_SURE, FRAMED_WORDS = 0.75, 0.6
+"""What `SURE` and `WORD_SHARE` are for questions that are framed."""
+_MARKS = "|".join(QUESTION_MARKS).replace("?", "\\?", 1)
+_ASKS = re.compile(_MARKS.encode())
+_LINE = re.compile(f"[\n|]|{_MARKS}".encode())
+_SENTENCE = re.compile(f"[\n|>.!]|\u3002|\uff01|{_MARKS}".encode())
 PASSAGE_WORDS = 400
 """Words after a passage within which its questions may stand."""
 SHORT_ANSWER = 3
@@ -81,7 +88,7 @@ class Rules(NamedTuple):
     threshold: float = 0.65
     """Share of a long question's weight."""
     min_words: int = 6
-    """Questions of fewer words count only with their answer or passage."""
+    """Questions of fewer words, each counted once, count only with their answer or passage."""
     answer_words: int = 50
     """Words around a question within which its answer counts."""
 
@@ -105,8 +112,12 @@ class Place(NamedTuple):
     gain: float
     start: int
     end: int
-    bare: int = 0
-    """Words of the part that are missing at its beginning and end."""
+    same: int
+    """Words that agree."""
+    before: int = 0
+    """Words of the part before the first that agrees ..."""
+    behind: int = 0
+    """... and behind the last."""
 
 
 class _Text(NamedTuple):
@@ -123,6 +134,26 @@ class _Text(NamedTuple):
         own = slice(*words.offsets[number : number + 2])
         data = texts.data[slice(*texts.offsets[number : number + 2])].tobytes()
         return cls(number, data, readonly(words.hashes[own]), words.starts[own], words.ends[own])
+
+    def frame(self, place: Place, question: bool) -> tuple[bool, bool]:
+        """Whether what stands at a place is a line or sentence of its own, and whether it asks.
+
+        Prose that shares a name or a saying with a question has it inside a longer sentence, or
+        says what the question asks: no statement frames a question.
+        """
+        # of the words that are missing at an edge one may be left out, others stand in their place
+        first, end = place.start - place.before, place.end + place.behind
+        opens = first <= 0
+        if not opens:
+            begin = int(self.ends[first - 1])
+            stop = int(self.starts[place.start - max(place.before - 1, 0)])
+            opens = _SENTENCE.search(self.data, begin, stop) is not None
+        begin = int(self.ends[min(place.end + max(place.behind - 1, 0), len(self.ends)) - 1])
+        stop = int(self.starts[end]) if end < len(self.starts) else len(self.data)
+        asks = _ASKS.search(self.data, begin, stop) is not None
+        ending = _LINE if question else _SENTENCE
+        closes = end >= len(self.starts) or ending.search(self.data, begin, stop) is not None
+        return opens and closes, asks
 
 
 class Contamination:
@@ -162,7 +193,7 @@ class Contamination:
         index, rules = self.index, self.rules
         parts = index.items[:, 1:]
         question, answer, passage = np.where(parts >= 0, index.totals[parts], 0).T
-        words = self._sizes[parts[:, 0]]
+        words = index.distinct[parts[:, 0]]
         by_question = (question >= LEAST) & (words >= rules.min_words)
         if alone:
             return by_question & (parts[:, 1] != JOINED)
@@ -198,14 +229,10 @@ class Contamination:
     def find(self, texts: Texts, words: Words) -> Iterator[tuple[_Text, list[Match]]]:
         """The texts that hold parts of items, and the parts; `words` are those of the texts."""
         index = self.index
-        space = (
-            np.empty((1024, 3), np.int64),
-            np.empty(BLOCK + 1, np.int64),
-            *(np.empty(3 * BLOCK + 1, kind) for kind in (np.int64, np.uint64, np.uint8)),
-        )
+        space = new_space()
         room = _ROOM
         while True:
-            found, gains = np.empty((room, 6), np.int32), np.empty(room, np.float32)
+            found, gains = np.empty((room, 7), np.int32), np.empty(room, np.float32)
             n = find_parts(
                 readonly(words.hashes),
                 readonly(words.offsets),
@@ -220,7 +247,7 @@ class Contamination:
         found, gains = found[:n], gains[:n]
         dense = found[:, 4] >= DENSITY * (found[:, 3] - found[:, 2])
         sizes = self._sizes[found[:, 1]]
-        dense &= found[:, 4] >= np.interp(sizes, *WORD_SHARE) * sizes
+        dense &= found[:, 4] >= FRAMED_WORDS * sizes
         found, gains = found[dense], gains[dense]
         for number in np.unique(found[:, 0]).tolist():
             own = found[:, 0] == number
@@ -232,10 +259,8 @@ class Contamination:
         """The items of one text, from the parts found in it."""
         index = self.index
         places: dict[int, list[Place]] = {}
-        for (_, part, start, end, _, bare), gain in zip(
-            found.tolist(), gains.tolist(), strict=True
-        ):
-            places.setdefault(part, []).append(Place(gain, start, end, bare))
+        for (_, part, *place), gain in zip(found.tolist(), gains.tolist(), strict=True):
+            places.setdefault(part, []).append(Place(gain, *place))
         places = {part: _apart(own) for part, own in places.items()}
         matches: list[Match] = []
         for item in self._items_of(places):
@@ -251,27 +276,28 @@ class Contamination:
                     parts.append((ANSWER, answer, replied))
                 if contexts:
                     parts.append((PASSAGE, passage, max(contexts)))
-                elif here.bare > self._may_lack(text, parts):
+                framed, lack = self._frame(text, parts)
+                if here.before + here.behind > lack and not contexts:
                     continue
-                if score := self._score(parts):
+                if score := self._score(parts, framed):
                     parts += [(PASSAGE, passage, place) for place in contexts]
                     own.update(Match(item, kind, at.start, at.end, score) for kind, _, at in parts)
             best = max((match.score for match in own), default=0.0)
             matches += sorted({match._replace(score=best) for match in own})
         return matches
 
-    def _may_lack(self, text: _Text, parts: list[tuple[int, int, Place]]) -> int:
-        """Words that may be missing at the edges of a question, see EDGE."""
-        (_, question, asked), *answers = parts
+    def _frame(self, text: _Text, parts: list[tuple[int, int, Place]]) -> tuple[bool, int]:
+        """Whether a question is framed, and the words that may be missing at its edges."""
+        (_, question, asked), *others = parts
         size = int(self._sizes[question])
+        framed, asks = text.frame(asked, bool(self.index.asks[question]))
         lack = size // EDGE if size >= EDGE_FROM else 0
-        if answers and 0 <= answers[0][2].start - asked.end <= EDGE_ANSWER:
-            lack += EDGE_ANSWERED
-        following = min(asked.end + asked.bare + 1, len(text.starts))
-        stop = text.starts[following] if following < len(text.starts) else len(text.data)
-        if _ASKS.search(text.data, int(text.ends[asked.end - 1]), int(stop)):
-            lack += EDGE_ASKED
-        return lack
+        lack += EDGE_FRAMED * framed + EDGE_ASKS * asks
+        lack += EDGE_ANSWERED * any(
+            kind == ANSWER and 0 <= place.start - asked.end <= EDGE_ANSWER
+            for kind, _, place in others
+        )
+        return framed, lack
 
     def _asked_after(self, text: _Text, contexts: list[Place], question: int) -> list[Place]:
         """Places of a short question behind its passage, where nearly all of it must stand."""
@@ -291,7 +317,7 @@ class Contamination:
             items.update(index.items_of[first:end].tolist())
         return sorted(items)
 
-    def _score(self, parts: list[tuple[int, int, Place]]) -> float:
+    def _score(self, parts: list[tuple[int, int, Place]], framed: bool) -> float:
         """Share that was found of the weight of the parts that tell most, 0 if it does not do.
 
         The question counts alone or with any of the others, of which half may have been found.
@@ -300,17 +326,20 @@ class Contamination:
         question, *others = [
             (kind, float(index.totals[part]), found) for kind, part, found in parts
         ]
-        words = self._sizes[parts[0][1]]
+        words, distinct = (int(of[parts[0][1]]) for of in (self._sizes, index.distinct))
+        sure = FRAMED_SURE if framed else SURE
+        if not framed and parts[0][2].same < np.interp(words, *WORD_SHARE) * words:
+            return 0.0
         best = 0.0
         for mask in range(1 << len(others)):
             chosen = [other for at, other in enumerate(others) if mask >> at & 1]
             whole = question[1] + sum(other[1] for other in chosen)
             share = (question[2].gain + sum(other[2].gain for other in chosen)) / whole
-            if words < rules.min_words - bool(chosen) and not any(
+            if distinct < rules.min_words - bool(chosen) and not any(
                 kind == PASSAGE or self._completes(parts) for kind, _, _ in chosen
             ):
                 continue
-            if share >= needed(whole, rules.threshold):
+            if share >= needed(whole, rules.threshold, sure):
                 best = max(best, min(share, 1.0))
         return best
 
@@ -347,7 +376,7 @@ class Contamination:
         gain = find_near(text.hashes, first, end, index.words, begin, stop, index.weights, place)
         if gain < FLOOR * index.totals[part] or gain == 0:
             return None
-        return Place(gain, int(place[0]), int(place[1]))
+        return Place(gain, *place.tolist())
 
 
 def _apart(places: list[Place]) -> list[Place]:
@@ -361,9 +390,10 @@ def _apart(places: list[Place]) -> list[Place]:
     return apart
 
 
-def needed(information: float, threshold: float) -> float:
+def needed(information: float, threshold: float, sure: float = SURE) -> float:
     """Share of so much information (nats) that must be found; above 1 if it is too little."""
     if information < LEAST:
         return 2.0
     part = min((information - LEAST) / (ENOUGH - LEAST), 1.0)
-    return SURE + part * min(threshold - SURE, 0.0)
+    sure = max(sure, threshold)
+    return sure - part * (sure - threshold)

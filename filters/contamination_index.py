@@ -17,6 +17,7 @@ from filters.eval_items import Item
 
 QUESTION, ANSWER, PASSAGE = 0, 1, 2
 PARTS = ("question", "answer", "passage")
+QUESTION_MARKS = ("?", "\uff1f", "\u061f")
 JOINED = -2
 """In place of an answer: the question is too short for a seed, and the answer is part of it."""
 BACKGROUND = 20_000
@@ -62,6 +63,10 @@ class Index(NamedTuple):
     totals: np.ndarray
     kinds: np.ndarray
     """uint8: what a part is, see PARTS."""
+    distinct: np.ndarray
+    """int32: words of a part, each counted once."""
+    asks: np.ndarray
+    """bool: whether a part ends in a question mark."""
     items: np.ndarray
     """int32 (items, 4): benchmark, question part, answer part, passage part; -1 for none,
     JOINED."""
@@ -99,10 +104,12 @@ def build(items: Iterable[Item]) -> tuple[Index, Names]:
         rows.append((benchmarks.setdefault(item.benchmark, len(benchmarks)), *numbers))
         names.append(item.item)
     kinds = np.array([kind for kind, _ in parts], np.uint8)
+    asks = np.array([text.rstrip().endswith(QUESTION_MARKS) for _, text in parts], np.bool_)
     texts = texts_of([text for _, text in parts])
     words = words_of(texts)
     part_of = np.repeat(np.arange(len(parts), dtype=np.int32), np.diff(words.offsets))
-    weights = _weights(words.hashes, part_of, len(parts))
+    weights, again = _weights(words.hashes, part_of, len(parts))
+    distinct = np.bincount(part_of[~again], minlength=len(parts)).astype(np.int32)
     weights = np.minimum(weights, _most(texts, texts.offsets[part_of], words))
     totals = np.bincount(part_of, weights, len(parts)).astype(np.float32)
     numbers = np.array(rows, np.int32).reshape(-1, 4)
@@ -112,7 +119,7 @@ def build(items: Iterable[Item]) -> tuple[Index, Names]:
     arrays = (
         *(table, bits, heads, posting_offsets, postings),
         *(words.hashes, weights, words.offsets, totals),
-        *(kinds, numbers, order, item_offsets),
+        *(kinds, distinct, asks, numbers, order, item_offsets),
     )
     return Index(*map(_frozen, arrays)), Names(list(benchmarks), names)
 
@@ -140,8 +147,11 @@ def _most(texts: Texts, origins: np.ndarray, words: Words) -> np.ndarray:
     return most
 
 
-def _weights(hashes: np.ndarray, part_of: np.ndarray, parts: int) -> np.ndarray:
-    """Inverse document frequency of each word among the parts and in English, float32."""
+def _weights(hashes: np.ndarray, part_of: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse document frequency of each word among the parts and in English, float32.
+
+    The second array (bool) marks words that stand in their part before.
+    """
     common, shares = common_words()
     pairs = np.unique(hashes.astype(np.uint64) << np.uint64(32) | part_of.astype(np.uint64))
     known, counts = np.unique(pairs >> np.uint64(32), return_counts=True)
@@ -156,7 +166,7 @@ def _weights(hashes: np.ndarray, part_of: np.ndarray, parts: int) -> np.ndarray:
     again = np.ones(len(pairs), np.bool_)
     again[np.unique(pairs, return_index=True)[1]] = False
     weights[again] *= AGAIN
-    return weights
+    return weights, again
 
 
 def common_words() -> tuple[np.ndarray, np.ndarray]:
@@ -245,7 +255,7 @@ def load(path: str) -> tuple[Index, Names]:
         batch = pa.ipc.open_file(file).get_batch(0)
     columns = {name: batch.column(name).values for name in batch.schema.names}
     names = Names(columns.pop("benchmarks").to_pylist(), columns.pop("names").to_pylist())
-    arrays = {name: readonly(column.to_numpy()) for name, column in columns.items()}
+    arrays = {name: readonly(column.to_numpy(False)) for name, column in columns.items()}
     arrays["postings"] = readonly(arrays["postings"].reshape(-1, 2))
     arrays["items"] = readonly(arrays["items"].reshape(-1, 4))
     return Index(**arrays), names

@@ -14,7 +14,7 @@ from filters.jit import inner, kernel
 
 SHORT, MIDDLE, LONG = 3, 4, 5
 """Words to a seed: of parts of fewer than `SHORT_PART` words, of `MIDDLE_PART`, and of others."""
-SHORT_PART, MIDDLE_PART = 12, 24
+SHORT_PART, MIDDLE_PART = 20, 24
 MISSES = 11
 """Words in a row that may differ (as in decon's default configuration)."""
 SHIFT = 6
@@ -178,6 +178,18 @@ def place_of(table, key):
     return -1
 
 
+def new_space() -> tuple[np.ndarray, ...]:
+    """Working space of `find_parts`: 60 kB."""
+    most = 3 * BLOCK + 1
+    return (
+        np.empty((_TRIED, 3), np.int64),
+        np.empty(BLOCK + 1, np.int64),
+        np.empty(most, np.int64),
+        np.empty(most, np.uint64),
+        np.empty(most, np.uint8),
+    )
+
+
 @kernel
 def find_parts(
     texts,
@@ -211,11 +223,10 @@ def find_parts(
     words, weights, offsets, totals
         Words of the parts, their weights, where each part begins, the sum of its weights.
     tried, spots, places, keys, flags
-        Working space: int64 (1024, 3) and (BLOCK + 1,), and int64, uint64 and uint8 of
-        ``3 * BLOCK + 1``.
+        Working space of `new_space`.
     found, gains
         Output: int32 rows of text, part, first word in the text, end, words that agree, words of
-        the part before the first and behind the last of them; and the weight found (float32).
+        the part before the first of them and behind the last; and the weight found (float32).
     """
     n = 0
     for k in range(len(firsts) - 1):
@@ -257,7 +268,7 @@ def find_parts(
                             found[n, 0], found[n, 1] = k, part
                             found[n, 2], found[n, 3] = behind + 1 - low, ahead - low
                             found[n, 4] = same_a + same_b
-                            found[n, 5] = (begin + 1 - first) + (end - past)
+                            found[n, 5], found[n, 6] = begin + 1 - first, end - past
                             gains[n] = gain
                         n += 1
     return n
