@@ -106,6 +106,7 @@ def show_answer(answer) -> None:
         )
     for price in answer.prices:
         output.print(words.price(price, plain), markup=False, soft_wrap=True)
+    output.print(f"intervals: {words.intervals(plain['fit'])}", markup=False, soft_wrap=True)
     whence = "noise between seeds" if answer.slack_is == "seeds" else "error of the fit"
     output.print(
         f"ties: mixes predicted within {answer.slack:.2g} {unit} of the best ({whence}); "

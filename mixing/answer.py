@@ -71,6 +71,10 @@ class Fit:
         Whether good mixes count more in the convex laws, as cross-validation prefers it.
     curve
         Runs fitted, and rank correlation on the others.
+    items
+        Evaluation items that the bootstraps drew anew, 0 for none.
+    coverage
+        `mixing.calibration.Coverage` of the intervals of shares.
     """
 
     scores: dict[str, dict[str, float]]
@@ -85,6 +89,8 @@ class Fit:
     half_width: list[float]
     focused: bool
     curve: list[tuple[int, float]]
+    items: int
+    coverage: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ def find_answer(runs: Runs, model: Model, ask: Ask, whole: bool = True) -> Answe
     """
     slack, slack_is = tie_slack(runs, model, ask.weights)
     observed = runs.shares[int(np.nanargmin(runs.losses @ ask.weights))]
-    found = recommend(model.bank, ask, slack, {"observed": observed}, whole)
+    found = recommend(model.bank, ask, slack, {"observed": observed}, whole, model.coverage.factor)
     mixes, task_loss = found.mixes, found.loss
     P = np.array(list(mixes.values()))
     second = model.fitted.law.predict(P) @ ask.weights
@@ -258,6 +264,8 @@ def _fit(runs: Runs, model: Model) -> Fit:
         half_width=fitted.half_width.tolist(),
         focused=model.focused,
         curve=model.curve,
+        items=model.items,
+        coverage=asdict(model.coverage),
     )
 
 

@@ -6,11 +6,12 @@ It depends on the runs alone, not on weights, budgets or limits, so any question
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mixing.bank import Bank
+from mixing.calibration import Coverage, calibrate
 from mixing.fitted import CODE, FOLDS, LIBRARIES, Fitted, Tell, cached_fit, fit_address, fit_laws
 from mixing.model_file import load_model, save_model
 from mixing.power_law import PowerLaw
@@ -20,7 +21,13 @@ from pipeline.address import code_version
 
 _PARTS = (0.3, 0.45, 0.6, 0.75)  # of the runs, in the learning curve
 _CURVE_DRAWS = 3
-SURFACE_CODE = ("mixing.bank", "mixing.bootstrap", "mixing.model", "mixing.surface")
+SURFACE_CODE = (
+    "mixing.ask", "mixing.bank", "mixing.bootstrap", "mixing.calibration", "mixing.feasible",
+    "mixing.model", "mixing.program", "mixing.shares", "mixing.solve", "mixing.surface",
+)  # fmt: skip
+
+
+_PARTS_OF = {"fitted": Fitted, "bank": Bank, "coverage": Coverage}
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,10 @@ class Model:
         Whether good mixes count more in the convex laws, as cross-validation prefers it.
     curve
         Runs fitted, and mean rank correlation on the others, rising: whether runs are enough.
+    items
+        Evaluation items that the bootstraps draw anew; 0 where per-item scores are not known.
+    coverage
+        How often the intervals of shares hold a known optimum, and what they are stretched by.
     """
 
     fitted: Fitted
@@ -49,6 +60,8 @@ class Model:
     unseen: np.ndarray
     focused: bool
     curve: list[tuple[int, float]]
+    items: int = 0
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def fit_model(
@@ -59,6 +72,8 @@ def fit_model(
     units: np.ndarray | None = None,
     fitted: Fitted | None = None,
     tell: Tell | None = None,
+    shifts: np.ndarray | None = None,
+    items: int = 0,
 ) -> Model:
     """Fit everything that a question needs.
 
@@ -72,18 +87,24 @@ def fit_model(
         In which tasks are averaged to say which mixes are good, (tasks,); default the losses' own.
     fitted
         What `fit_laws` found, where it is known.
+    shifts, items
+        What `item_shifts` found for these draws, and from how many items.
     """
     fitted = fitted or fit_laws(P, Y, seed, tell)
     weights = 1.0 / (np.ones(Y.shape[1]) if units is None else units) / Y.shape[1]
+    folds = make_folds(P, FOLDS, seed)
     if tell:
-        tell("convex laws", 0, 2)
-    surface = fit_surface(P, Y, weights, make_folds(P, FOLDS, seed), fitted.unseen)
+        tell("convex laws", 0, 3)
+    surface = fit_surface(P, Y, weights, folds, fitted.unseen)
     if tell:
-        tell("bootstrap", 1, 2)
-    bank = Bank.of([surface.law, *surface.draw(draws, seed)])
+        tell("bootstrap", 1, 3)
+    bank = Bank.of([surface.law, *surface.draw(draws, seed, shifts)])
+    if tell:
+        tell("calibrate", 2, 3)
+    coverage = calibrate(surface, weights, folds, seed)
     return Model(
         fitted, bank, surface.law.choice, surface.unseen, surface.weight is not None,
-        learning_curve(P, Y, seed),
+        learning_curve(P, Y, seed), items, coverage,
     )  # fmt: skip
 
 
@@ -133,7 +154,7 @@ def cached_model(
 
 def write_model(path: str, model: Model) -> None:
     """Write a model as one file."""
-    state = {**vars(model), "fitted": vars(model.fitted), "bank": vars(model.bank)}
+    state = {**vars(model), **{name: vars(getattr(model, name)) for name in _PARTS_OF}}
     save_model(path, state)
 
 
@@ -146,4 +167,4 @@ def read_model(path: str) -> Model:
         When the file is no such model.
     """
     state = load_model(path)
-    return Model(**{**state, "fitted": Fitted(**state["fitted"]), "bank": Bank(**state["bank"])})
+    return Model(**{**state, **{name: kind(**state[name]) for name, kind in _PARTS_OF.items()}})

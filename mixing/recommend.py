@@ -14,11 +14,10 @@ import numpy as np
 from catalogs.errors import UserError
 from mixing.ask import Ask, with_inside
 from mixing.bank import Bank
-from mixing.bootstrap import interval
+from mixing.bootstrap import LEVEL, interval
 from mixing.program import Solved, programs, solve_programs
 from mixing.shares import divergence, exact, natural
 
-LEVEL = 0.9
 _GUARD_ROOM = 1e-5  # of loss: the natural mix itself lies inside a guard of 0
 _SHIFTS = (0.25, 0.5, 0.75, 1.0)  # of the weight moved to one family, for the Pareto front
 
@@ -99,6 +98,7 @@ def recommend(
     slack: float,
     others: dict[str, np.ndarray] | None = None,
     whole: bool = True,
+    stretch: float = 1.0,
 ) -> Recommendation:
     """Find the best mix.
 
@@ -112,6 +112,8 @@ def recommend(
         Further mixes to compare with, by name.
     whole
         Whether the Pareto front and neighbouring questions are answered, too.
+    stretch
+        Of both sides of the interval of every share, within the limits; see `mixing.calibration`.
 
     Raises
     ------
@@ -128,6 +130,7 @@ def recommend(
     loss = dict(zip(names, setting.losses(points), strict=True))
     optima = setting.solve(ask.weights, which=np.arange(1, len(bank)), start=p).shares
     low, high = interval(optima, LEVEL) if len(bank) > 1 else (p, p)
+    low, high = setting.stretched(p, np.minimum(low, p), np.maximum(high, p), stretch)
     tie_low, tie_high = setting.ties(p, slack)
     values = bank.evaluate(p[None], np.zeros(1, int), ask.reuse())
     return Recommendation(
@@ -198,6 +201,12 @@ class Setting:
         )  # fmt: skip
         found = solve_programs(batch, (1 - part) * best + part * self.middle).shares
         return np.diag(found[:m]), np.diag(found[m:])
+
+    def stretched(self, best, low, high, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        """An interval with its sides stretched, no further than the limits let a share go."""
+        wide = np.maximum(best - factor * (best - low), self.limits.lower)
+        broad = np.minimum(best + factor * (high - best), np.minimum(self.limits.upper, 1.0))
+        return np.minimum(wide, low), np.maximum(broad, high)
 
     def gain(self, baseline: np.ndarray, best: np.ndarray) -> tuple[float, float, float]:
         count = len(self.bank)

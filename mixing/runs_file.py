@@ -17,7 +17,8 @@ from mixing.model import SURFACE_CODE
 from mixing.study_file import Study
 from pipeline.address import code_version, digest
 
-FIT_CODE = (*CODE, *SURFACE_CODE, "mixing.fitted", "mixing.model_file", "mixing.study_jobs")
+FIT_CODE = (*CODE, *SURFACE_CODE, "mixing.fitted", "mixing.items", "mixing.model_file",
+            "mixing.study_jobs")  # fmt: skip
 FIT_LIBRARIES = LIBRARIES
 
 

@@ -12,6 +12,7 @@ from catalogs import storage
 from catalogs.ledger import Row
 from mixing.answer import Runs, find_answer
 from mixing.confirm import compare
+from mixing.items import item_shifts, read_items
 from mixing.model import fit_model, read_model, write_model
 from mixing.proxy_jobs import read_run
 from mixing.refine import propose
@@ -29,7 +30,11 @@ def fit_job(job: Job) -> Row:
     """Fit the swarm's scores; writes the model, the runs as JSON, and the swarm as two tables."""
     arguments = job.arguments
     runs = gather(arguments)
-    model = fit_model(runs.shares, runs.losses, arguments["draws"], arguments["seed"])
+    draws, seed = arguments["draws"], arguments["seed"]
+    items = read_items(arguments["items"], runs.tasks)
+    shifts = item_shifts(items, runs.tasks, draws, seed)
+    count = sum(len(one.n_bytes) for one in items.values())
+    model = fit_model(runs.shares, runs.losses, draws, seed, shifts=shifts, items=count)
     shard = job.shard
     with at_work(job) as work:
         write_model(work.path("model", f"fit/{shard}.npz"), model)

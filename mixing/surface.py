@@ -40,15 +40,18 @@ class Surface:
     unseen_other: np.ndarray
     weight: np.ndarray | None
 
-    def draw(self, draws: int, seed: int) -> list[Law]:
-        """Bootstrapped laws, half of each kind."""
-        half = draws // 2
-        chosen = bootstrap_laws(
-            self.law, self.P, self.Y, self.unseen, draws - half, seed, self.weight
-        )
-        return chosen + bootstrap_laws(
-            self.other, self.P, self.Y, self.unseen_other, half, seed, self.weight
-        )
+    def draw(self, draws: int, seed: int, shifts: np.ndarray | None = None) -> list[Law]:
+        """Bootstrapped laws, half of each kind; `shifts` as `bootstrap_laws` takes them."""
+        most = draws - draws // 2
+        found = []
+        for law, unseen, part in (
+            (self.law, self.unseen, slice(0, most)),
+            (self.other, self.unseen_other, slice(most, draws)),
+        ):
+            more = None if shifts is None else shifts[part]
+            count = part.stop - part.start
+            found += bootstrap_laws(law, self.P, self.Y, unseen, count, seed, self.weight, more)
+        return found
 
 
 def fit_surface(

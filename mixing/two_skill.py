@@ -15,7 +15,8 @@ _SECOND, _SECOND_PRECISION = -1.5, 0.5  # log of the second term, over the range
 _PARTS = (0.1, 0.5)  # of the first term that the second one starts with
 _NOISE = 0.1
 _NOISE_RANGE = (0.01, 0.5)
-_ROUNDS = 2
+_ROUNDS = 1
+_EFFORT = {"steps": 100, "tolerance": 1e-5}
 
 
 @register
@@ -49,7 +50,7 @@ class TwoSkill(Law):
 
         noise = np.full(len(y), _NOISE)
         for _ in range(1 + _ROUNDS):
-            mode = fit_modes(model, theta, y, w / noise[:, None] ** 2, precision, centre)
+            mode = fit_modes(model, theta, y, w / noise[:, None] ** 2, precision, centre, **_EFFORT)
             theta = mode.theta
             degrees = np.maximum((w > 0).sum(1) - mode.freedom, 0.1 * (w > 0).sum(1))
             noise = np.clip(noise * np.sqrt(mode.squares / degrees), *_NOISE_RANGE)

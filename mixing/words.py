@@ -220,6 +220,24 @@ def what_would_change(answer: dict[str, Any], confirmation: dict[str, Any] | Non
     return found
 
 
+def intervals(fit: dict[str, Any]) -> str:
+    """What the intervals of shares are made of, and how often they held a known optimum."""
+    items = f" and {fit['items']} evaluation items" if fit["items"] else ""
+    told = f"bootstrap over runs, seeds{items}"
+    found = fit["coverage"]
+    if not found["worlds"]:
+        return told
+    before, after = (
+        round(found["before"] * found["shares"]),
+        round(found["after"] * found["shares"]),
+    )
+    told += f"; in {found['worlds']} planted swarms they hold the true share {before} of "
+    told += f"{found['shares']} times"
+    if found["factor"] > 1:
+        told += f", stretched by {found['factor']:.2g} as here {after} times"
+    return told
+
+
 def breaks(limits: list[str] | None, most: int = 3) -> str:
     """The limits that a mix breaks, short: ``breaks epochs of math and 2 more limits``."""
     if not limits:

@@ -26,8 +26,8 @@ from pipeline.jobs import Job
 
 # what an answer and a report are made with, no more: an edit of the exporter makes neither anew
 ANSWER_CODE = (
-    *FIT_CODE, "mixing.answer", "mixing.ask", "mixing.asking", "mixing.feasible", "mixing.program",
-    "mixing.recommend", "mixing.refine", "mixing.runs_file", "mixing.shares", "mixing.study_file",
+    *FIT_CODE, "mixing.answer", "mixing.asking", "mixing.recommend", "mixing.refine",
+    "mixing.runs_file", "mixing.study_file",
 )  # fmt: skip
 REPORT_CODE = (
     *ANSWER_CODE, "mixing.confirm", "mixing.export.mixture", "mixing.figures", "mixing.report",
@@ -189,11 +189,13 @@ class Workshop(ProxyShop):
             "draws": study.draws,
             "seed": study.seed,
         }
-        inputs = [row.checksum("scores") for rows in proxies.scored for row in rows]
+        scored = [row for rows in proxies.scored for row in rows]
+        inputs = [row.checksum(kind) for kind in ("scores", "items") for row in scored]
         inputs += [row.checksum("run") for row in proxies.trained]
         paths = {
             "runs": [self.path(row, "run") for row in proxies.trained],
             "scores": [[self.path(row, "scores") for row in rows] for rows in proxies.scored],
+            "items": [[self.path(row, "items") for row in rows] for rows in proxies.scored],
         }
         return self._job(
             "fit", f"round-{rounds}", fit_job, arguments, inputs, {**arguments, **paths},
