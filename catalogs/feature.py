@@ -82,3 +82,11 @@ def number_type(catalog: duckdb.DuckDBPyConnection, feature: Feature) -> str:
         hint = nearest(feature.key, keys) or f" (known: {', '.join(keys) or 'none'})"
         raise UserError(f"no document has {feature.name}{hint}")
     return maps[feature.column]
+
+
+def _keys(catalog: duckdb.DuckDBPyConnection, column: str) -> list[str]:
+    return [key for (key,) in catalog.execute(_KEYS.format(column)).fetchall()]
+
+
+def _is_number(kind: str) -> bool:
+    return any(part in kind for part in NUMBERS) and not kind.endswith("]") and "(" not in kind[:7]

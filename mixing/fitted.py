@@ -131,6 +131,10 @@ def cache_folder() -> str:
 
 def title(name: str) -> str:
     """A law's title for people."""
+    from mixing.informed import INFORMED
+
+    if name in INFORMED:
+        return INFORMED[name].title
     return LAWS[name].title if name in LAWS else "chosen per task"
 
 

@@ -93,6 +93,7 @@ def _decode(value: Any, arrays: Any) -> Any:
 
 
 def _kind(name: str) -> type[Law]:
+    from mixing.informed import INFORMED
     from mixing.validation import FixedLaw
 
-    return FixedLaw if name == FixedLaw.name else LAWS[name]
+    return {FixedLaw.name: FixedLaw, **INFORMED, **LAWS}[name]

@@ -61,6 +61,7 @@ class PowerLaw(Law):
         theta, centre, precision = power_start(P, Z, lowest, highest - lowest, powers)
         if hasattr(self, "warm_"):
             theta, centre = self.warm_, centre[: len(self.warm_)]
+        theta, centre, precision = self._informed(theta, centre, precision)
         # one problem per task and start
         starts = len(theta) // tasks
         problem_task = np.tile(np.arange(tasks), starts)
@@ -83,6 +84,10 @@ class PowerLaw(Law):
         best = evidence.reshape(starts, tasks).argmin(0) * tasks + np.arange(tasks)
         self.theta_, self.powers_ = theta[best], powers
         self.noise_ = noise[best] * scale.spread
+
+    def _informed(self, theta, centre, precision):
+        """Starts, centres and precision of the priors, for laws that know more."""
+        return theta, centre, precision
 
     def refit(self, P, Ys, sample_weight):
         versions, _, tasks = Ys.shape

@@ -13,6 +13,7 @@ from catalogs.audit import save_plan
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
 from mixing.domains import Domain, membership, write_pool
+from mixing.ngram_rung import ngram_jobs
 from mixing.proxy_jobs import (
     score_held_out,
     score_suite,
@@ -69,6 +70,12 @@ class ProxyShop:
     def streams(self) -> list[Row]:
         """Token streams of every domain, for training and held out."""
         return self._once("streams", lambda: self._step(self._stream_jobs(self.tokenizer())))
+
+    def ngrams(self) -> list[Row]:
+        """n-gram models of all domains on every task; none where the study has them off."""
+        if self.study.proxy.ngrams == "off":
+            return []
+        return self._once("ngrams", lambda: self._step(ngram_jobs(self)))
 
     def _once(self, name: str, make) -> Any:
         if name not in self.made:

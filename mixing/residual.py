@@ -26,8 +26,11 @@ class PowerLawResidual(Law):
 
     def _fit(self, P, Y, weight):
         self.relative_ = (Y.min(0) > 0) & (Y.min(0) > 1e-3 * Y.max(0))
-        self.shape_ = PowerLaw().fit(P, Y, weight)
+        self.shape_ = self._formula().fit(P, Y, weight)
         self.detail_ = GaussianProcess().fit(P, self._left(Y, self.shape_.predict(P)), weight)
+
+    def _formula(self) -> Law:
+        return PowerLaw()
 
     def _predict(self, P):
         shape, detail = self.shape_.predict(P), self.detail_.predict(P)

@@ -17,8 +17,10 @@ from mixing.model import SURFACE_CODE
 from mixing.study_file import Study
 from pipeline.address import code_version, digest
 
-FIT_CODE = (*CODE, *SURFACE_CODE, "mixing.fitted", "mixing.items", "mixing.model_file",
-            "mixing.study_jobs")  # fmt: skip
+FIT_CODE = (
+    *CODE, *SURFACE_CODE, "mixing.fitted", "mixing.informed", "mixing.items", "mixing.model_file",
+    "mixing.ngram_rung", "mixing.study_jobs",
+)  # fmt: skip
 FIT_LIBRARIES = LIBRARIES
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from mixing import words
 from mixing.export.mixture import export_fields
+from mixing.ngram_rung import tell_rung
 from mixing.study_file import Constraints, Study
 
 Pairs = list[tuple[str, str]]
@@ -34,6 +35,8 @@ class Story:
         Predicate of each domain, where there are any.
     exports
         Further fields of the mixture file, by which the mix can be exported.
+    rung
+        What n-gram models were good for, or nothing.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Story:
     closing: str = ""
     domains: dict[str, str] = field(default_factory=dict)
     exports: dict[str, Any] = field(default_factory=dict)
+    rung: str = ""
 
 
 def study_story(study: Study, answer: dict[str, Any], facts: dict[str, Any]) -> Story:
@@ -123,6 +127,7 @@ def study_story(study: Study, answer: dict[str, Any], facts: dict[str, Any]) -> 
         "this page holds the ratios for machines. Domains: the first predicate that holds counts.",
         domains=dict(study.domains),
         exports=export_fields(study),
+        rung=tell_rung(facts["ngrams"], answer["tasks"]) if facts.get("ngrams") else "",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -55,6 +55,9 @@ class Proxy(Strict):
     )
     match_repetition: bool = Field(
         True, description="subsample domains so that a proxy repeats what the target would"
+    )
+    ngrams: Literal["auto", "off"] = Field(
+        "auto", description="n-gram models as a prior of the laws, where that lowers their errors"
     )
     checkpoints: int = Field(4, ge=1, description="states of a run that a kill cannot lose")
     keep_checkpoints: bool = Field(

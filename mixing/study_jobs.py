@@ -14,6 +14,7 @@ from mixing.answer import Runs, find_answer
 from mixing.confirm import compare
 from mixing.items import item_shifts, read_items
 from mixing.model import fit_model, read_model, write_model
+from mixing.ngram_rung import with_rung
 from mixing.proxy_jobs import read_run
 from mixing.refine import propose
 from mixing.report import write_report
@@ -35,8 +36,13 @@ def fit_job(job: Job) -> Row:
     shifts = item_shifts(items, runs.tasks, draws, seed)
     count = sum(len(one.n_bytes) for one in items.values())
     model = fit_model(runs.shares, runs.losses, draws, seed, shifts=shifts, items=count)
-    shard = job.shard
+    shard, told = job.shard, None
+    if arguments["ngrams"]:
+        model, told = with_rung(model, runs, arguments["ngrams"], arguments, shifts)
     with at_work(job) as work:
+        if told:
+            with open(work.path("ngrams", f"fit/{shard}.ngrams.json"), "w") as file:
+                json.dump(told, file, indent=1)
         write_model(work.path("model", f"fit/{shard}.npz"), model)
         with open(work.path("runs", f"fit/{shard}.json"), "w") as file:
             json.dump({**arguments["facts"], "runs": _plain(runs)}, file)

@@ -192,10 +192,12 @@ class Workshop(ProxyShop):
         scored = [row for rows in proxies.scored for row in rows]
         inputs = [row.checksum(kind) for kind in ("scores", "items") for row in scored]
         inputs += [row.checksum("run") for row in proxies.trained]
+        inputs += [row.checksum("experts") for row in self.ngrams()]
         paths = {
             "runs": [self.path(row, "run") for row in proxies.trained],
             "scores": [[self.path(row, "scores") for row in rows] for rows in proxies.scored],
             "items": [[self.path(row, "items") for row in rows] for rows in proxies.scored],
+            "ngrams": [self.path(row, "experts") for row in self.ngrams()],
         }
         return self._job(
             "fit", f"round-{rounds}", fit_job, arguments, inputs, {**arguments, **paths},
@@ -238,6 +240,7 @@ class Workshop(ProxyShop):
             ],
             "domains": [asdict(domain) for domain in self.domains],
             "streams": [row.stats for row in self.streams()],
+            "ngrams": self._json(self.fitted(), "ngrams") if self.ngrams() else None,
             "cost": {
                 "proxies": len(proxies),
                 "proxy_tokens": sum(row.stats["tokens"] for row in proxies),
