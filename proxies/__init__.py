@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from proxies.ngrams import Experts, held_out_texts, ngram_experts, suite_texts
     from proxies.runs import Checkpoint, TrainConfig, TrainResult
     from proxies.sampling import quotas
+    from proxies.stacked import StackMember, stack_size, train_stack
     from proxies.suites import Item, read_items, score_items, suite_path
     from proxies.tokenizer import Tokenizer, load_tokenizer, train_bpe
     from proxies.tokens import StreamInfo, TokenStream, write_stream
@@ -28,6 +29,7 @@ _PLACES = {
     "Experts": "ngrams",
     "Item": "suites",
     "ModelConfig": "model",
+    "StackMember": "stacked",
     "StreamInfo": "tokens",
     "TokenStream": "tokens",
     "Tokenizer": "tokenizer",
@@ -43,9 +45,11 @@ _PLACES = {
     "read_items": "suites",
     "save_model": "model",
     "score_items": "suites",
+    "stack_size": "stacked",
     "suite_path": "suites",
     "suite_texts": "ngrams",
     "train": "training",
+    "train_stack": "stacked",
     "train_bpe": "tokenizer",
     "write_stream": "tokens",
 }
@@ -58,6 +62,7 @@ __all__ = [
     "Experts",
     "Item",
     "ModelConfig",
+    "StackMember",
     "StreamInfo",
     "TokenStream",
     "Tokenizer",
@@ -73,10 +78,12 @@ __all__ = [
     "read_items",
     "save_model",
     "score_items",
+    "stack_size",
     "suite_path",
     "suite_texts",
     "train",
     "train_bpe",
+    "train_stack",
     "write_stream",
 ]
 

@@ -8,12 +8,11 @@ import math
 import os
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from catalogs import storage
 from catalogs.errors import UserError
-from proxies.model import Decoder, ModelConfig, load_tensors, save_tensors
+from proxies.model import ModelConfig, load_tensors, save_tensors
 
 SCHEDULES = ("cosine", "wsd")
 # the last part of a warmup-stable-decay run, in which the rate falls to zero (Hu et al., 2024)
@@ -45,6 +44,8 @@ class TrainConfig:
     checkpoints
         Points on the way, evenly spaced, whose weights are kept and from which a killed run
         goes on.
+    stacked
+        Whether it may be trained as one of a stack, whose sums have another order.
     """
 
     model: ModelConfig
@@ -61,6 +62,7 @@ class TrainConfig:
     dtype: str = "auto"
     device: str = "auto"
     checkpoints: int = 0
+    stacked: bool = False
 
     def __post_init__(self):
         for field in ("tokens", "batch", "context"):
@@ -213,18 +215,12 @@ class RunFolder:
         storage.write_text(self._result, text + "\n")
         storage.delete(self._state)
 
-    def save_state(self, step: int, model: Decoder, optimiser, losses: Tensor) -> None:
+    def save_state(self, step: int, tensors: dict[str, Tensor]) -> None:
         """Keep what the run needs to go on after `step` steps."""
-        tensors = {"losses": losses}
-        for name, weight in model.named_parameters():
-            moments = optimiser.state[weight]
-            tensors |= {f"{name}.{key}": moment for key, moment in moments.items()}
-            tensors[f"{name}.weight"] = weight
         save_tensors(tensors, self._state, {"address": self._address, "step": str(step)})
 
-    @torch.no_grad()
-    def restore_state(self, model: Decoder, optimiser, losses: Tensor) -> int:
-        """Bring back the last state; returns the number of steps done, 0 when there is none.
+    def load_state(self) -> tuple[int, dict[str, Tensor]]:
+        """Steps done and the last state that was kept; 0 and nothing when there is none.
 
         Raises
         ------
@@ -232,17 +228,10 @@ class RunFolder:
             When the state is that of another run.
         """
         if not os.path.exists(self._state):
-            return 0
+            return 0, {}
         tensors, metadata = load_tensors(self._state)
         self._check(metadata.get("address"), self._state)
-        losses.copy_(tensors["losses"])
-        for name, weight in model.named_parameters():
-            weight.copy_(tensors[f"{name}.weight"])
-            optimiser.state[weight] = {
-                key: tensors[f"{name}.{key}"].to(weight.device)
-                for key in ("step", "exp_avg", "exp_avg_sq")
-            }
-        return int(metadata["step"])
+        return int(metadata["step"]), tensors
 
     def _check(self, address: str | None, path: str) -> None:
         if address != self._address:

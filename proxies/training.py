@@ -53,6 +53,72 @@ def train(
         When mix, streams and config do not fit each other, when `out_dir` holds another run, or
         when the loss is no longer finite.
     """
+    run = prepare(mix, streams, config, out_dir, subsample)
+    finished = run.folder.finished()
+    if finished:
+        return finished
+    started = time.perf_counter()
+    with runtime.one_thread():
+        losses = _train(run)
+    return run.finish(losses, time.perf_counter() - started)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run that was checked: what is trained on in which order, how, and where it is kept."""
+
+    order: sampling.Order
+    streams: Mapping[str, TokenStream]
+    config: TrainConfig
+    folder: RunFolder
+    dtype: torch.dtype
+    device: torch.device
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a step, int64 of shape (batch, context) each."""
+        order, config = self.order, self.config
+        rows = range(step * config.batch, min((step + 1) * config.batch, len(order.source)))
+        ids = np.empty((len(rows), config.context + 1), np.int64)
+        for i, row in enumerate(rows):
+            stream = self.streams[order.names[order.source[row]]]
+            ids[i] = stream.window(int(order.window[row]), config.context)
+        batch = torch.from_numpy(ids).to(self.device)
+        return batch[:, :-1], batch[:, 1:]
+
+    def finish(self, losses: np.ndarray, seconds: float) -> TrainResult:
+        """Commit the run, whose weights are written."""
+        config, order = self.config, self.order
+        context = config.context
+        result = TrainResult(
+            weights=self.folder.weights,
+            steps=config.steps,
+            tokens=config.sequences * context,
+            source_tokens={name: count * context for name, count in order.quotas.items()},
+            unique_tokens={name: count * context for name, count in order.unique.items()},
+            epochs=order.epochs,
+            loss_curve=loss_curve(losses, config),
+            checkpoints=self.folder.checkpoints(),
+            dtype=str(self.dtype).removeprefix("torch."),
+            seconds=seconds,
+        )
+        self.folder.commit(result)
+        return result
+
+
+def prepare(
+    mix: Mapping[str, float],
+    streams: Mapping[str, TokenStream],
+    config: TrainConfig,
+    out_dir: str,
+    subsample: Mapping[str, int] | None,
+) -> Run:
+    """Check the arguments of `train` and lay out its run.
+
+    Raises
+    ------
+    UserError
+        As `train`.
+    """
     mix = sampling.check_mix(mix, streams)
     _check_streams(mix, streams, config)
     context = config.context
@@ -62,28 +128,7 @@ def train(
     device = runtime.resolve_device(config.device)
     dtype = runtime.resolve_dtype(config.dtype, device)
     address = _address(mix, streams, config, usable, dtype, device)
-    folder = RunFolder(out_dir, address, config)
-    finished = folder.finished()
-    if finished:
-        return finished
-    started = time.perf_counter()
-    with runtime.one_thread():
-        losses = _run(order, streams, config, folder, dtype, device)
-    seconds = time.perf_counter() - started
-    result = TrainResult(
-        weights=folder.weights,
-        steps=config.steps,
-        tokens=config.sequences * context,
-        source_tokens={name: count * context for name, count in order.quotas.items()},
-        unique_tokens={name: count * context for name, count in order.unique.items()},
-        epochs=order.epochs,
-        loss_curve=loss_curve(losses, config),
-        checkpoints=folder.checkpoints(),
-        dtype=str(dtype).removeprefix("torch."),
-        seconds=seconds,
-    )
-    folder.commit(result)
-    return result
+    return Run(order, streams, config, RunFolder(out_dir, address, config), dtype, device)
 
 
 def _check_streams(
@@ -114,18 +159,21 @@ def _usable_windows(
     return {name: max(1, subsample[name] // context) for name in sorted(subsample)}
 
 
-def _run(order, streams, config, folder, dtype, device) -> np.ndarray:
+def _train(run: Run) -> np.ndarray:
     """Train from the start or from the last state; return the loss of every step."""
-    model = Decoder(config.model, dtype).initialise(config.seed).to(device)
+    config, folder = run.config, run.folder
+    model = Decoder(config.model, run.dtype).initialise(config.seed).to(run.device)
     matrices = [weight for weight in model.parameters() if weight.dim() > 1]
     gains = [weight for weight in model.parameters() if weight.dim() == 1]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": gains}]
     optimiser = torch.optim.AdamW(groups, betas=config.betas, weight_decay=0.0, fused=True)
     losses = torch.zeros(config.steps)
-    begin = folder.restore_state(model, optimiser, losses)
+    begin, state = folder.load_state()
+    if begin:
+        _restore(model, optimiser, losses, state)
     stops = {stop.step: stop.path for stop in folder.checkpoints()}
     for step in range(begin, config.steps):
-        inputs, targets = _batch(order, streams, config, step, device)
+        inputs, targets = run.batch(step)
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate(step)
         loss = model.loss(inputs, targets)
@@ -140,19 +188,29 @@ def _run(order, streams, config, folder, dtype, device) -> np.ndarray:
             )
         if step + 1 in stops:
             save_model(model, stops[step + 1])
-            folder.save_state(step + 1, model, optimiser, losses)
+            folder.save_state(step + 1, _state(model, optimiser, losses))
     save_model(model, folder.weights)
     return losses.numpy()
 
 
-def _batch(order, streams, config, step, device) -> tuple[Tensor, Tensor]:
-    rows = range(step * config.batch, min((step + 1) * config.batch, len(order.source)))
-    ids = np.empty((len(rows), config.context + 1), np.int64)
-    for i, row in enumerate(rows):
-        stream = streams[order.names[order.source[row]]]
-        ids[i] = stream.window(int(order.window[row]), config.context)
-    batch = torch.from_numpy(ids).to(device)
-    return batch[:, :-1], batch[:, 1:]
+def _state(model: Decoder, optimiser, losses: Tensor) -> dict[str, Tensor]:
+    tensors = {"losses": losses}
+    for name, weight in model.named_parameters():
+        moments = optimiser.state[weight]
+        tensors |= {f"{name}.{key}": moment for key, moment in moments.items()}
+        tensors[f"{name}.weight"] = weight
+    return tensors
+
+
+@torch.no_grad()
+def _restore(model: Decoder, optimiser, losses: Tensor, state: Mapping[str, Tensor]) -> None:
+    losses.copy_(state["losses"])
+    for name, weight in model.named_parameters():
+        weight.copy_(state[f"{name}.weight"])
+        optimiser.state[weight] = {
+            key: state[f"{name}.{key}"].to(weight.device)
+            for key in ("step", "exp_avg", "exp_avg_sq")
+        }
 
 
 def _address(mix, streams, config, usable, dtype, device) -> str:
