@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.ledger import Row
+from mixing.stacked_jobs import run_folder
 from pipeline.jobs import Job, Work, at_work
 from proxies import (
     BPB,
@@ -79,7 +80,7 @@ def train_proxy(job: Job) -> Row:
     vocab = next(iter(streams.values())).info.vocab_size
     model_config = ModelConfig.named(arguments["model"], vocab)
     config = TrainConfig(model=model_config, **arguments["config"])
-    folder = storage.join(job.root, "_tmp", "train", job.address)
+    folder = run_folder(job)
     with at_work(job) as work:
         result = train(arguments["mix"], streams, config, folder, arguments["subsample"])
         place = f"{job.step}/{job.shard}"

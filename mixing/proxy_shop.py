@@ -22,6 +22,7 @@ from mixing.proxy_jobs import (
     train_tokenizer,
 )
 from mixing.runs_file import corpus_checksums
+from mixing.stacked_jobs import stack_jobs, stacking
 from mixing.study_file import Study
 from pipeline.address import address, code_version
 from pipeline.jobs import Job
@@ -85,6 +86,7 @@ class ProxyShop:
     def _step(self, jobs: list[Job]) -> list[Row]:
         if not jobs:
             return []
+        self._step(stack_jobs(self, jobs))
         ledger = Ledger(self.study.out_folder)
         planned = self.plan.setdefault(jobs[0].step, {})
         planned.update({job.shard: job.address for job in jobs})
@@ -170,6 +172,7 @@ class ProxyShop:
             "lr": proxy.lr,
             "warmup": proxy.warmup,
             "checkpoints": proxy.checkpoints,
+            **stacking(proxy),
         }
         names = [domain.name for domain in self.domains]
         rows = dict(zip(names, streams, strict=True))

@@ -59,6 +59,10 @@ class Proxy(Strict):
     ngrams: Literal["auto", "off"] = Field(
         "auto", description="n-gram models as a prior of the laws, where that lowers their errors"
     )
+    stack: Literal["auto", "off"] | Annotated[int, Field(ge=2)] = Field(
+        "auto",
+        description="proxies trained as one program: auto, on a GPU as many as fit; or so many",
+    )
     checkpoints: int = Field(4, ge=1, description="states of a run that a kill cannot lose")
     keep_checkpoints: bool = Field(
         True, description="keep the weights of every checkpoint as data, not of the last alone"

@@ -37,6 +37,7 @@ class StackMember:
     seed: int
     out_dir: str
     subsample: Mapping[str, int] | None = None
+    start: str | None = None
 
 
 def train_stack(
@@ -62,7 +63,8 @@ def train_stack(
     runs = []
     for member in members:
         own = dataclasses.replace(config, seed=member.seed, stacked=True)
-        runs.append(prepare(member.mix, streams, own, member.out_dir, member.subsample))
+        given = (member.out_dir, member.subsample, member.start)
+        runs.append(prepare(member.mix, streams, own, *given))
     found = {id(run): run.folder.finished() for run in runs}
     by_step: dict[int, list[tuple[Run, dict[str, Tensor]]]] = {}
     for run in runs:
@@ -167,8 +169,7 @@ def _train(runs: Sequence[Run], begin: int, states: Sequence[dict[str, Tensor]])
     """Train from `begin` to the end; returns the loss of every step, (models, steps)."""
     first = runs[0]
     config, device = first.config, first.device
-    models = [Decoder(config.model, first.dtype).initialise(run.config.seed) for run in runs]
-    stack = Stack(models, device)
+    stack = Stack([run.model() for run in runs], device)
     # what is a vector in one model is a matrix here; gains do not decay
     gains = [weight for weight in stack.weights.values() if weight.dim() == 2]
     matrices = [weight for weight in stack.weights.values() if weight.dim() > 2]

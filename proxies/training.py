@@ -13,9 +13,10 @@ import torch
 import xxhash
 from torch import Tensor
 
+from catalogs import storage
 from catalogs.errors import UserError, nearest
 from proxies import runtime, sampling
-from proxies.model import Decoder, save_model
+from proxies.model import Decoder, load_model, save_model
 from proxies.runs import RunFolder, TrainConfig, TrainResult, loss_curve
 from proxies.tokens import TokenStream
 
@@ -26,6 +27,7 @@ def train(
     config: TrainConfig,
     out_dir: str,
     subsample: Mapping[str, int] | None = None,
+    start: str | None = None,
 ) -> TrainResult:
     """Train one proxy and write its weights to `out_dir`; on a CPU a seed gives the same bits.
 
@@ -46,6 +48,9 @@ def train(
         Unique tokens that may be used, by source, cut down to whole sequences but at least one.
         With ``tokens * available / target tokens`` the proxy repeats a source as often as a
         training run of the target's length would.
+    start
+        Weights to start from instead of fresh ones, as `save_model` writes them; the learning rate
+        rises and falls anew.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def train(
         When mix, streams and config do not fit each other, when `out_dir` holds another run, or
         when the loss is no longer finite.
     """
-    run = prepare(mix, streams, config, out_dir, subsample)
+    run = prepare(mix, streams, config, out_dir, subsample, start)
     finished = run.folder.finished()
     if finished:
         return finished
@@ -73,6 +78,21 @@ class Run:
     folder: RunFolder
     dtype: torch.dtype
     device: torch.device
+    start: str | None
+
+    def model(self) -> Decoder:
+        """A model with fresh weights, or with those that are given, on the CPU."""
+        model = Decoder(self.config.model, self.dtype)
+        if self.start is None:
+            return model.initialise(self.config.seed)
+        given = load_model(self.start, device="cpu")
+        if given.config != self.config.model:
+            raise UserError(
+                f"{self.start}: weights of another model ({given.config}); "
+                f"expected {self.config.model}"
+            )
+        model.load_state_dict(given.state_dict())
+        return model
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a step, int64 of shape (batch, context) each."""
@@ -111,6 +131,7 @@ def prepare(
     config: TrainConfig,
     out_dir: str,
     subsample: Mapping[str, int] | None,
+    start: str | None = None,
 ) -> Run:
     """Check the arguments of `train` and lay out its run.
 
@@ -127,8 +148,8 @@ def prepare(
     order = sampling.training_order(mix, windows, config.sequences, config.seed, usable)
     device = runtime.resolve_device(config.device)
     dtype = runtime.resolve_dtype(config.dtype, device)
-    address = _address(mix, streams, config, usable, dtype, device)
-    return Run(order, streams, config, RunFolder(out_dir, address, config), dtype, device)
+    address = _address(mix, streams, config, usable, dtype, device, start)
+    return Run(order, streams, config, RunFolder(out_dir, address, config), dtype, device, start)
 
 
 def _check_streams(
@@ -162,7 +183,7 @@ def _usable_windows(
 def _train(run: Run) -> np.ndarray:
     """Train from the start or from the last state; return the loss of every step."""
     config, folder = run.config, run.folder
-    model = Decoder(config.model, run.dtype).initialise(config.seed).to(run.device)
+    model = run.model().to(run.device)
     matrices = [weight for weight in model.parameters() if weight.dim() > 1]
     gains = [weight for weight in model.parameters() if weight.dim() == 1]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": gains}]
@@ -213,12 +234,13 @@ def _restore(model: Decoder, optimiser, losses: Tensor, state: Mapping[str, Tens
         }
 
 
-def _address(mix, streams, config, usable, dtype, device) -> str:
+def _address(mix, streams, config, usable, dtype, device, start) -> str:
     made_of = {
         "mix": mix,
         "streams": {name: streams[name].info.digest for name in mix},
         "config": dataclasses.asdict(config),
         "usable": usable,
         "computed": [str(dtype), device.type],
+        "start": storage.checksum(start) if start else None,
     }
     return xxhash.xxh3_128_hexdigest(json.dumps(made_of, sort_keys=True).encode())
