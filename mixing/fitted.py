@@ -96,7 +96,7 @@ def fit_laws(P: np.ndarray, Y: np.ndarray, seed: int = 0, tell: Tell | None = No
     law = FixedLaw(choose(Y, unseen)).fit(P, Y)
     tick()
     chosen = choose_unseen(Y, unseen, folds)
-    return Fitted(law, unseen, chosen, _half_width(Y, chosen), left_out)
+    return Fitted(law, unseen, chosen, half_width(Y, chosen), left_out)
 
 
 def cached_fit(
@@ -138,7 +138,7 @@ def title(name: str) -> str:
     return LAWS[name].title if name in LAWS else "chosen per task"
 
 
-def _half_width(Y: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+def half_width(Y: np.ndarray, unseen: np.ndarray) -> np.ndarray:
     widths = []
     for y, f in zip(Y.T, unseen.T, strict=True):
         errors = np.sort(np.abs(y - f)[np.isfinite(y)])

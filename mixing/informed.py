@@ -14,7 +14,7 @@ import numpy as np
 
 from mixing.bank import Bank
 from mixing.bootstrap import bootstrap_laws
-from mixing.fitted import FOLDS, _half_width
+from mixing.fitted import FOLDS, half_width
 from mixing.model import Model
 from mixing.power_law import PowerLaw
 from mixing.residual import PowerLawResidual
@@ -186,7 +186,7 @@ def _predict(model, P, Y, prior, unseen, folds):
         law=law,
         unseen={**fitted.unseen, **unseen},
         chosen=chosen,
-        half_width=_half_width(Y, chosen),
+        half_width=half_width(Y, chosen),
     ), admitted
 
 
