@@ -13,6 +13,7 @@ import torch
 import proxies
 from catalogs.errors import UserError
 from proxies.stacked import Stack
+from tests.proxy_streams import Breaks
 
 torch.set_num_threads(1)
 
@@ -100,20 +101,6 @@ def test_models_of_a_stack_do_not_touch():
     stack.clip(most)
     for name, weight in stack.weights.items():
         torch.testing.assert_close(weight.grad[1], before[name][1] / 2, rtol=1e-3, atol=1e-9)
-
-
-class Breaks(proxies.TokenStream):
-    """A stream whose disk fails after some reads."""
-
-    def __init__(self, path: str, reads: int):
-        super().__init__(path)
-        self.reads = reads
-
-    def window(self, index, context):
-        self.reads -= 1
-        if not self.reads:
-            raise OSError("input/output error")
-        return super().window(index, context)
 
 
 @pytest.mark.parametrize("reads", [3, 40, 70])
