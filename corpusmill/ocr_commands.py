@@ -43,7 +43,7 @@ def ocr(
     """Print PDFs as Markdown: the text layer where it is good, OCR where it is not.
 
     One PDF is printed as Markdown; many, or those of a tar or zip archive, as one JSON line each:
-    file, status, text, seconds, and the pages with route and confidence.
+    file, status, text, seconds, the pages with route and confidence, licence and opt-outs.
 
     Example: corpusmill ocr paper.pdf > paper.md
     """
@@ -104,7 +104,9 @@ def ocr(
 
 
 def _lines(path: str, parser: Any) -> Iterator[tuple[dict[str, Any], bytes | None]]:
+    from pipeline.compliance import COMPLIANCE, completed
     from pipeline.extract_files import records
+    from pipeline.http_body import PDF_TYPE
 
     for _, record in records([path], "pdf"):
         began = time.monotonic()
@@ -116,7 +118,9 @@ def _lines(path: str, parser: Any) -> Iterator[tuple[dict[str, Any], bytes | Non
         error = parsed.pop("error", None)
         line["status"] = error or parsed.pop("pdf_status", "ok")
         line["detail"] = parsed.pop("pdf_detail", "") or parsed.pop("detail", "")
-        line |= parsed
+        row = {**parsed, "media_type": PDF_TYPE}
+        completed(row)  # with a compliance record, also where there is no text
+        line |= parsed | {name: row[name] for name in COMPLIANCE}
         line["seconds"] = round(time.monotonic() - began, 2)
         if error:
             line["reason"] = error

@@ -64,6 +64,17 @@ def opt_out_marks(
     return found
 
 
+def pdf_opt_outs(packet: Mapping[str, str]) -> dict[str, list[str]]:
+    """What the XMP packet of a PDF reserves, as :func:`opt_out_marks` tells it of a page."""
+    value = packet.get(TDM_FIELD)
+    if value is None:
+        return {}
+    said = f"XMP {TDM_FIELD}: {value}"
+    if policy := packet.get("tdm-policy"):
+        said += f", tdm-policy: {policy}"
+    return {"" if value.strip() == "0" else TDM_FIELD: [said[:_EVIDENCE]]}
+
+
 def _marks(
     page: str | bytes | HtmlPage | HTMLTree, headers: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:

@@ -186,11 +186,16 @@ def _reserved(tree: HTMLTree) -> str:
     for words in _RESERVED:
         for node in select(tree.document, f'body :lexbor-contains("{words}" i)'):
             if node.tag not in HIDDEN:
-                text = squeeze(visible(node))
-                found = _RESERVED_WORDS.search(text)
+                found = reserved_words(squeeze(visible(node)))
                 if found:
-                    return text[max(0, found.start() - 60) : found.end()]
+                    return found
     return ""
+
+
+def reserved_words(text: str) -> str:
+    """The words that reserve all rights in a text, with those before them; or nothing."""
+    found = _RESERVED_WORDS.search(text)
+    return text[max(0, found.start() - 60) : found.end()] if found else ""
 
 
 def _nothing(reserved: str) -> Licence:

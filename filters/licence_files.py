@@ -18,11 +18,19 @@ _CODE = re.compile(
     r"\.(?:py|js|ts|c|h|cc|cpp|java|go|rs|rb|php|cs|json|ya?ml|toml|html?|css|sh|lua)$", re.I
 )
 _HEAD = 12_000
+_HEADING = r" version (?P<version>\d(?:\.\d)?)"
+_NOTICE = (
+    r",? as published by the free software foundation[,;:]? (?:either )?version "
+    r"(?P<version>\d(?:\.\d)?)(?P<later>.{0,40}?any later version)?"
+)
 _PHRASES = (
     # the first in the text counts; of those that begin alike, the first here
-    ("AGPL-{}", r"gnu affero general public license version (\d)"),
-    ("LGPL-{}", r"gnu (?:lesser|library) general public license version (\d(?:\.\d)?)"),
-    ("GPL-{}", r"gnu general public license version (\d)"),
+    *(
+        (f"{name}-{{}}", rf"gnu {title} general public license{notice}")
+        for name, title in (("AGPL", "affero"), ("LGPL", "(?:lesser|library)"))
+        for notice in (_HEADING, _NOTICE)
+    ),
+    *(("GPL-{}", rf"gnu general public license{notice}") for notice in (_HEADING, _NOTICE)),
     ("GFDL-{}", r"gnu free documentation license version (\d\.\d)"),
     ("MPL-{}", r"mozilla public license version (\d\.\d)"),
     ("Apache-2.0", r"apache license version 2\.0"),
@@ -74,7 +82,11 @@ def is_licence_file(path: str) -> bool:
 
 
 def licence_of_file(text: str) -> str | None:
-    """The SPDX id of the licence whose text a file holds; GNU ids come without ``-only``."""
+    """The SPDX id of the licence whose text a file holds.
+
+    The bare text of a GNU licence grants that version (``-only``, as SPDX reads its old ids); a
+    notice that says "or any later version" is ``-or-later``.
+    """
     declared = text_licence(text)
     if declared.id:
         return declared.id
@@ -88,8 +100,12 @@ def licence_of_file(text: str) -> str | None:
     if form == "CC-{}":
         terms = [_TERMS[term] for term in match["terms"].split("-") if term]
         return "-".join(["CC-BY", *sorted(terms), match["version"]])
-    version = match.group(1) if match.groups() else ""
-    return form.format(version if "." in version else f"{version}.0")
+    named = match.groupdict()
+    version = named.get("version") or (match.group(1) if match.groups() else "")
+    name = form.format(version if "." in version else f"{version}.0")
+    if "version" not in named:
+        return name
+    return f"{name}-or-later" if named.get("later") else f"{name}-only"
 
 
 def nearest_licence(path: str, folders: dict[str, tuple[str, str]]) -> tuple[str, str] | None:

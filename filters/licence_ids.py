@@ -28,9 +28,9 @@ _BADGE_URL = re.compile(
 )
 _OTHER_URLS = (
     (r"gnu\.org/(?:copyleft|licenses)/(?:old-licenses/)?fdl(?:-(1\.\d))?", "GFDL-{}", "GFDL"),
-    (r"gnu\.org/licenses/(?:old-licenses/)?agpl-(\d\.\d)", "AGPL-{}", None),
-    (r"gnu\.org/licenses/(?:old-licenses/)?lgpl-(\d\.\d)", "LGPL-{}", None),
-    (r"gnu\.org/licenses/(?:old-licenses/)?gpl-(\d\.\d)", "GPL-{}", None),
+    (r"gnu\.org/licenses/(?:old-licenses/)?agpl-(\d\.\d)", "AGPL-{}-only", None),
+    (r"gnu\.org/licenses/(?:old-licenses/)?lgpl-(\d\.\d)", "LGPL-{}-only", None),
+    (r"gnu\.org/licenses/(?:old-licenses/)?gpl-(\d\.\d)", "GPL-{}-only", None),
     (r"mozilla\.org/(?:[\w-]+/)?MPL/(\d\.\d)", "MPL-{}", None),
     (r"(?<![\w.])unlicense\.org(?:/|$)", "Unlicense", "Unlicense"),
     (r"apache\.org/licenses/LICENSE-(2\.0)", "Apache-{}", None),
@@ -68,6 +68,9 @@ _LIST_URL = re.compile(
 )
 _SPDX_ID = re.compile(r"(?=.*[-\d]|mit$|isc$|unlicense$|wtfpl$|zlib$)[\w.+-]{3,40}", re.IGNORECASE)
 """Ids that could be ordinary words are left out."""
+_GNU_ONLY = re.compile(r"^([AL]?GPL-\d\.\d)$")
+_GNU_LATER = re.compile(r"^([AL]?GPL-\d\.\d)\+$")
+"""Ids that SPDX deprecates, for what they mean."""
 _PORT = re.compile(r"^(CC-BY[-A-Z]*-\d\.\d)-[A-Z]{2,3}$")
 _SOFTWARE_NAMES = (
     (r"\bMIT[\s-]+Licen[sc]e\b", "MIT"),
@@ -123,7 +126,8 @@ def licence_of_id(value: str) -> str | None:
     if not _SPDX_ID.fullmatch(value):
         return None
     try:
-        return _PORT.sub(r"\1", str(canonicalize_license_expression(value)))
+        name = _PORT.sub(r"\1", str(canonicalize_license_expression(value)))
+        return _GNU_ONLY.sub(r"\1-only", _GNU_LATER.sub(r"\1-or-later", name))
     except InvalidLicenseExpression:
         return None
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from filters.dom import squeeze
-from filters.licence import Licence, decide
-from filters.licence_ids import licence_of_url, licence_of_words, name_at
+from filters.licence import Licence, decide, reserved_words
+from filters.licence_ids import licence_of_url, licence_of_words, name_at, public_domain
 from filters.licence_marks import MAX_WORDS, Mark
 
 _LINK = re.compile(
@@ -15,6 +15,10 @@ _LINK = re.compile(
     r"nationalarchives\.gov\.uk|govdata\.de|opendatacommons\.org|spdx\.org)/[^\s)\]>\"]+",
     re.IGNORECASE,
 )
+_SPLIT_URL = re.compile(
+    r"(creativecommons\.org/|/licenses/|/publicdomain/) (?=[a-z])|(/by[a-z-]*/) (?=\d\.\d)", re.I
+)
+"""A URL that goes on in the next line."""
 _LINE = 200
 """Characters of a paragraph that stands alone, as a footer does."""
 
@@ -37,12 +41,13 @@ def pdf_licence(packet: Mapping[str, str], pages: Mapping[str, str]) -> Licence:
         marks.append(Mark(found, carrier, True, "head", "", "", "", value[:MAX_WORDS]))
     for name, text in pages.items():
         marks += _page_marks(name, text)
-    return decide(marks)
+    texts = [packet.get("rights", ""), *pages.values()]
+    return decide(marks, next(filter(None, map(reserved_words, texts)), ""))
 
 
 def _page_marks(name: str, text: str) -> Iterator[Mark]:
     for paragraph in re.split(r"\n\s*\n", text):
-        words = squeeze(paragraph)
+        words = _SPLIT_URL.sub(r"\1\2", squeeze(paragraph))
         link = _LINK.search(words)
         found = licence_of_url(link.group()) if link else None
         if found:
@@ -50,6 +55,9 @@ def _page_marks(name: str, text: str) -> Iterator[Mark]:
         else:
             found, carrier = licence_of_words(words), "words"
             start = end = name_at(words) or 0
+        if found is None and (stated := public_domain(words)):
+            region, said = "footer" if len(words) < _LINE else "body", stated[1]
+            yield Mark(stated[0], "statement", False, region, "", said, "", said[:MAX_WORDS])
         if found is None:
             continue
         before, after = words[max(0, start - MAX_WORDS) : start], words[end : end + MAX_WORDS]

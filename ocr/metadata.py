@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import re
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from html import unescape
+from itertools import islice
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
@@ -13,6 +18,7 @@ from ocr.characters import clean
 _KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 _MAX_VALUE = 4096  # bytes of UTF-16 read of a value
 _MAX_PACKETS, _MAX_PACKET = 20, 1 << 20
+_METADATA = re.compile(rb"<<[^<>]{0,300}/Subtype\s{0,3}/XML\b[^<>]{0,300}>>\s{0,9}stream\r?\n")
 
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)(\d\d)?)?")
 _NO_TITLE = re.compile(
@@ -26,12 +32,23 @@ _ARXIV = re.compile(
 )
 _XMP_FIELDS = {
     "licence": re.compile(
-        rb"<cc:license[^>]{0,40}rdf:resource=[\"']([^\"'<>]{1,500})|"
-        rb"cc:license=[\"']([^\"'<>]{1,500})|"
+        rb"<(?:cc|dct|dcterms):license[^>]{0,40}rdf:resource=[\"']([^\"'<>]{1,500})|"
+        rb"(?:cc|dct|dcterms):license(?:=[\"']|>)\s{0,9}([^\"'<>\s][^\"'<>]{0,500})|"
         rb"<xmpRights:WebStatement>([^<]{1,500})|"
         rb"xmpRights:WebStatement=[\"']([^\"'<>]{1,500})"
     ),
-    "rights": re.compile(rb"<dc:rights>\s{0,99}<rdf:Alt>\s{0,99}<rdf:li[^>]{0,60}>([^<]{1,1000})"),
+    "rights": re.compile(
+        rb"<(?:dc:rights|xmpRights:UsageTerms)>\s{0,99}(?:<rdf:Alt>\s{0,99}<rdf:li[^>]{0,60}>)?"
+        rb"([^<\s][^<]{0,1000})"
+    ),
+    # TDM Reservation Protocol (W3C community group report, 2024), properties of XMP
+    "tdm-reservation": re.compile(
+        rb"\btdm(?:rep)?:reservation(?:=[\"']|>)\s{0,9}([^\"'<>\s][^\"'<>]{0,50})"
+    ),
+    "tdm-policy": re.compile(
+        rb"\btdm(?:rep)?:policy(?:=[\"']|>|[^>]{0,40}rdf:resource=[\"'])\s{0,9}"
+        rb"([^\"'<>\s][^\"'<>]{0,500})"
+    ),
     "doi": re.compile(rb"prism:doi(?:>|=[\"'])([^<\"']{5,200})"),
 }
 
@@ -39,7 +56,7 @@ _XMP_FIELDS = {
 def read_metadata(doc: pdfium.PdfDocument, data: bytes) -> dict[str, str]:
     """Non-empty values under lower-case keys: title, author, subject, keywords, creator, producer,
     created, modified (ISO 8601), form (acroform | xfa), tagged, and from the document's own XMP
-    packet licence, rights, doi."""
+    packet licence, rights, doi, tdm-reservation, tdm-policy."""
     meta: dict[str, str] = {}
     for key in _KEYS:
         value = _info(doc, key)
@@ -95,9 +112,21 @@ def _info(doc: pdfium.PdfDocument, key: str) -> str:
 
 
 def _xmp(data: bytes) -> dict[str, str]:
-    """Licence fields of uncompressed XMP packets that describe the document (those carry a PDF
+    """Licence and reservation fields of XMP packets that describe the document (those carry a PDF
     namespace) and not a picture in it."""
     found: dict[str, str] = {}
+    for packet in _packets(data):
+        if b"ns.adobe.com/pdf/" not in packet and b"aiim.org/pdf" not in packet:
+            continue
+        for field, pattern in _XMP_FIELDS.items():
+            if match := pattern.search(packet):
+                value = next(group for group in match.groups() if group)
+                found[field] = " ".join(clean(unescape(value.decode("utf-8", "replace"))).split())
+    return found
+
+
+def _packets(data: bytes) -> Iterator[bytes]:
+    """XMP packets, as they stand in the file and from compressed metadata streams."""
     at = 0
     for _ in range(_MAX_PACKETS):
         at = data.find(b"<x:xmpmeta", at)
@@ -106,11 +135,10 @@ def _xmp(data: bytes) -> dict[str, str]:
         end = data.find(b"</x:xmpmeta>", at, at + _MAX_PACKET)
         if end < 0:
             break
-        packet, at = data[at:end], end
-        if b"ns.adobe.com/pdf/" not in packet and b"aiim.org/pdf" not in packet:
-            continue
-        for field, pattern in _XMP_FIELDS.items():
-            if match := pattern.search(packet):
-                value = next(group for group in match.groups() if group)
-                found[field] = " ".join(clean(value.decode("utf-8", "replace")).split())
-    return found
+        yield data[at:end]
+        at = end
+    for match in islice(_METADATA.finditer(data), _MAX_PACKETS):
+        if b"/FlateDecode" in match.group():
+            with suppress(zlib.error):
+                stream = data[match.end() : match.end() + _MAX_PACKET]
+                yield zlib.decompressobj().decompress(stream, _MAX_PACKET)

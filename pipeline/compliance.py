@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from filters.consent import PAGE_SIGNALS, opt_out_marks
+from filters.consent import PAGE_SIGNALS, SIGNALS, opt_out_marks, pdf_opt_outs
 from filters.licence import NONE, html_licence, text_licence
 from filters.licence_classes import license_class
 from filters.licence_ids import licence_of_value
@@ -56,6 +56,11 @@ def merged(row: dict[str, Any], parsed: dict[str, Any]) -> dict[str, Any]:
     document that only reserves its rights, or licenses a part, does not undo a declaration.
     """
     found = {name: value for name, value in parsed.items() if value is not None}
+    for name in ("opt_out", "opt_out_evidence"):  # of the HTTP fields and of the document
+        if row.get(name):
+            found[name] = list(dict.fromkeys([*row[name], *found.get(name, ())]))
+    if "opt_out" in found:
+        found["opt_out"] = [signal for signal in SIGNALS if signal in found["opt_out"]]
     if not row.get("license") or "license_class" not in found:
         return {**row, **found}
     whole = found.get("license") and found.get("license_scope") != "part"
@@ -82,7 +87,15 @@ def said_by_headers(headers: dict[str, str]) -> dict[str, Any]:
 
 def opt_out_columns(page: Any, headers: dict[str, str]) -> dict[str, list[str]]:
     """Opt-outs of a page and its HTTP fields, with their evidence."""
-    found = opt_out_marks(page, headers)
+    return _opt_outs(opt_out_marks(page, headers))
+
+
+def pdf_opt_out_columns(packet: dict[str, str]) -> dict[str, list[str]]:
+    """Opt-outs that the XMP packet of a PDF declares, with their evidence."""
+    return _opt_outs(pdf_opt_outs(packet))
+
+
+def _opt_outs(found: dict[str, list[str]]) -> dict[str, list[str]]:
     return {
         "opt_out": [signal for signal in PAGE_SIGNALS if signal in found],
         "opt_out_evidence": [said for signal in sorted(found) for said in found[signal]],

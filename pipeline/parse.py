@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.compliance import opt_out_columns, pages_of
+from pipeline.compliance import opt_out_columns, pages_of, pdf_opt_out_columns
 from pipeline.documents import PAGE
 from pipeline.plugins import load_plugin
 
@@ -115,6 +115,7 @@ def parse_pdf(item: dict[str, Any]) -> dict[str, Any]:
         "doi": result.meta.get("doi"),
         "arxiv": result.meta.get("arxiv"),
         **pdf_licence(result.meta, pages_of(result.text, pages)).columns,
+        **pdf_opt_out_columns(result.meta),
         "pdf_status": result.status,
         "pdf_detail": "; ".join(filter(None, (result.error, result.detail))),
     }

@@ -164,7 +164,7 @@ def test_the_nearest_licence_file_covers_code(finished):
     assert {uri: name for uri, (name, _) in found.items()} == {
         "a/x.py": "MIT",
         "a/sub/y.py": "MIT",
-        "a/vendor/lib/z.py": "GPL-3.0",
+        "a/vendor/lib/z.py": "GPL-3.0-only",
         "a/own.py": "Apache-2.0",
         "b/w.py": None,
     }

@@ -13,6 +13,7 @@ from filters.licence_classes import CLASSES, license_class
 from filters.licence_files import is_licence_file, joined, licence_of_file, nearest_licence
 from filters.licence_ids import licence_of_url, licence_of_value, licence_of_words
 from filters.licence_text import pdf_licence
+from pipeline.compliance import merged, pdf_opt_out_columns, said_by_headers
 
 BY_SA = "https://creativecommons.org/licenses/by-sa/4.0/"
 LINK = f'<a href="{BY_SA}">CC BY-SA 4.0</a>'
@@ -365,6 +366,10 @@ def test_any_expression_has_a_class(words):
     [
         ("mit", "MIT"),
         ("apache-2.0", "Apache-2.0"),
+        ("gpl-3.0", "GPL-3.0-only"),
+        ("GPL-2.0+", "GPL-2.0-or-later"),
+        ("https://www.gnu.org/licenses/lgpl-2.1.html", "LGPL-2.1-only"),
+        ("https://spdx.org/licenses/CC-BY-3.0-DE.html", "CC-BY-3.0"),
         ("https://spdx.org/licenses/BSD-3-Clause.html", "BSD-3-Clause"),
         ("CC BY-SA 4.0", "CC-BY-SA-4.0"),
         ("cc_by_4.0", "CC-BY-4.0"),
@@ -393,6 +398,35 @@ def test_pdfs_are_read_at_both_ends():
     assert both.conflicts and both.confidence < 0.7
 
 
+@pytest.mark.parametrize(
+    ("text", "licence", "kind"),
+    [
+        # a URL that goes on in the next line
+        (
+            "Licensed under Creative Commons Attribution, http://creativecommons.org/\nlicenses/by/"
+            "\n4.0/ This paper appeared in 2020.",
+            "CC-BY-4.0",
+            "attribution",
+        ),
+        ("© 2020 Springer Nature. All rights reserved.", None, "proprietary"),
+        ("© The Author(s) 2021. This article is licensed under a Creative Commons Attribution 4.0 "
+         "International License, which permits use. To view a copy visit "
+         "http://creativecommons.org/licenses/by/4.0/.", "CC-BY-4.0", "attribution"),
+        ("Figure 2: the mill. Photo by Jo Doe, CC BY-SA 3.0", None, "share-alike"),
+        ("This paper is about Creative Commons and its licences.", None, "unknown"),
+        ("Dieses Dokument steht unter der Lizenz CC BY-SA 4.0.", "CC-BY-SA-4.0", "share-alike"),
+        ("This document is a work of the U.S. Government; this report is in the public domain.",
+         "LicenseRef-scancode-us-govt-public-domain", "public-domain"),
+        ("Permission is granted to copy, distribute and/or modify this document under the terms of "
+         "the GNU Free Documentation License, Version 1.3 or any later version published by the "
+         "Free Software Foundation.", "GFDL-1.3-or-later", "share-alike"),
+    ],
+)  # fmt: skip
+def test_first_pages_of_pdfs(text, licence, kind):
+    found = pdf_licence({}, {"first-page": f"A title\n\nAn abstract of it.\n\n{text}\n\nEnd."})
+    assert (found.id if found.scope == "page" else None, found.kind) == (licence, kind)
+
+
 def test_licence_files():
     assert is_licence_file("a/LICENSE") and is_licence_file("LICENCE.md")
     assert is_licence_file("x/COPYING.LESSER") and is_licence_file("LICENSE-MIT")
@@ -400,8 +434,13 @@ def test_licence_files():
     gpl = "GNU GENERAL PUBLIC LICENSE\n  Version 2, June 1991\n..."
     lesser = "GNU LESSER GENERAL PUBLIC LICENSE\nVersion 3\n... of the GNU General Public License"
     texts = {
-        gpl: "GPL-2.0",
-        lesser: "LGPL-3.0",
+        gpl: "GPL-2.0-only",
+        lesser: "LGPL-3.0-only",
+        "Copyright 2020 Jo\nThis program is free software: you can redistribute it and/or modify "
+        "it under the terms of the GNU General Public License as published by\nthe Free Software "
+        "Foundation, either version 3 of the License, or\n(at your option) any later version.": (
+            "GPL-3.0-or-later"
+        ),
         "Apache License\nVersion 2.0, January 2004": "Apache-2.0",
         "Creative Commons\nAttribution-ShareAlike 4.0 International": "CC-BY-SA-4.0",
         "SPDX-License-Identifier: ISC": "ISC",
@@ -414,3 +453,12 @@ def test_licence_files():
     assert nearest_licence("/q.py", folders) == ("0BSD", "z")
     assert joined({"LICENSE-MIT": "MIT", "LICENSE-APACHE": "Apache-2.0"}) == "Apache-2.0 OR MIT"
     assert joined({"LICENSE": "MIT", "COPYING": "GPL-3.0"}) == "GPL-3.0 AND MIT"
+
+
+def test_opt_outs_of_a_pdf_join_those_of_its_http_fields():
+    fields = said_by_headers({"X-Robots-Tag": "noai", "TDM-Reservation": "0"})
+    row = merged(fields, pdf_opt_out_columns({"tdm-reservation": "1"}))
+    assert set(row["opt_out"]) == {"noai", "tdm-reservation"}
+    assert "XMP tdm-reservation: 1" in row["opt_out_evidence"]
+    assert "HTTP TDM-Reservation: 0" in row["opt_out_evidence"]
+    assert pdf_opt_out_columns({}) == {"opt_out": [], "opt_out_evidence": []}

@@ -73,6 +73,37 @@ def test_an_address_where_nobody_listens_costs_itself_and_no_more(folder, tmp_pa
     assert found == ["unreadable", "ok"]
 
 
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description
+ xmlns:pdf="http://ns.adobe.com/pdf/1.3/" xmlns:tdm="http://www.w3.org/ns/tdmrep/">
+<cc:license rdf:resource="https://creativecommons.org/licenses/by/4.0/"/>
+<tdm:reservation>1</tdm:reservation><tdm:policy>https://a.test/tdm?a=1&amp;b</tdm:policy>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+def test_lines_carry_the_compliance_record(folder, tmp_path):
+    own = Page().lines(72, 110, [*PROSE, "This work is licensed under CC BY 4.0."])
+    (tmp_path / "own.pdf").write_bytes(make(own, xmp=XMP).bytes())
+    free = XMP.replace(b"reservation>1", b"reservation>0")
+    (tmp_path / "packed.pdf").write_bytes(make(own, xmp=free).bytes())
+    process = corpusmill(
+        *(tmp_path / "own.pdf", tmp_path / "packed.pdf", folder / "locked.pdf"),
+        *("--engine", "none", "--jsonl", "-"),
+    )
+    own, free, locked = map(json.loads, process.stdout.splitlines())
+    assert (own["license"], own["license_scope"]) == ("CC-BY-4.0", "page")
+    assert own["license_class"] == "attribution" and own["license_confidence"] > 0.9
+    assert own["license_evidence"].startswith("XMP licence: https://creativecommons.org")
+    assert own["opt_out"] == ["tdm-reservation"]
+    assert own["opt_out_evidence"] == [
+        "XMP tdm-reservation: 1, tdm-policy: https://a.test/tdm?a=1&b"
+    ]
+    assert free["opt_out"] == [] and free["opt_out_evidence"][0].startswith(
+        "XMP tdm-reservation: 0"
+    )
+    assert (locked["license"], locked["license_class"]) == (None, "unknown")
+    assert locked["opt_out"] == [] and locked["reason"] == "pdf_encrypted"
+
+
 def test_an_archive_alone_is_lines_on_standard_output(folder):
     process = corpusmill(folder / "some.zip", "--engine", "none")
     assert json.loads(process.stdout)["text"] + "\n" == MARKDOWN

@@ -1,16 +1,17 @@
 """PDFs made here from nothing: the text of their text layer, and their metadata."""
 
 import re
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr import PdfOptions
+from ocr import PdfOptions, read_pdf
 from ocr.characters import clean
 from ocr.metadata import iso_date
 from tests.pdf_pages import LEFT, PROSE, RIGHT, XMP, read
-from tests.pdfs import Page
+from tests.pdfs import Page, make
 
 
 def test_lines_become_paragraphs_and_words_are_dehyphenated():
@@ -167,6 +168,14 @@ def test_metadata_licence_and_identifiers():
     # a licence in the packet of a picture is not the document's
     other = read(page, xmp=XMP.replace(b"ns.adobe.com/pdf/", b"ns.adobe.com/photoshop/"))
     assert "licence" not in other.meta
+
+
+def test_compressed_metadata_is_read():
+    pdf = make(Page().lines(72, 100, PROSE))
+    pdf.stream(b"/Type/Metadata/Subtype/XML/Filter/FlateDecode", zlib.compress(XMP))
+    pdf.stream(b"/Type/Metadata/Subtype/XML/Filter/FlateDecode", b"broken")
+    found = read_pdf(pdf.bytes())
+    assert found.meta["licence"] == "https://creativecommons.org/licenses/by/4.0/"
 
 
 def test_a_title_that_is_a_file_name_gives_way_to_the_first_heading():
