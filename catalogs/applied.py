@@ -32,6 +32,15 @@ def still_applies(row: Row, rows: list[Row]) -> bool:
     )
 
 
+def lost_scores(rows: list[Row], kept: list[Row]) -> dict[str, int]:
+    """How many shards of each applied score are among the rows and not among those kept."""
+    stay = {(row.step, row.shard) for row in kept}
+    lost = [
+        row.step for row in rows if row.step.startswith(STEP) and (row.step, row.shard) not in stay
+    ]
+    return {step.removeprefix(STEP): lost.count(step) for step in sorted(set(lost))}
+
+
 def with_applied(query: str, files: dict[str, list[str]]) -> str:
     """SQL of a query over rows with ``row_id, scores, labels``, with the applied ones added."""
     if not files:

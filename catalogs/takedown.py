@@ -6,6 +6,7 @@ INGEST, so that a shard made without it is not what the run asks for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -15,18 +16,19 @@ from urllib.parse import urlsplit
 import xxhash
 
 from catalogs import storage
-from catalogs.errors import DamageError
+from catalogs.errors import DamageError, UserError
 
 FILE_NAME = "takedown.json"
 STAGE = "takedown"
+Entry = tuple[str, str]
 _MARK = "+"
 _USUAL_PORT = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
 class Takedown:
-    """URLs without scheme and fragment, hosts (``*.name`` for all below a name), ids of texts or
-    rows."""
+    """URLs without scheme and fragment, hosts (``*.name`` for all below a name, ``name:port`` for
+    those at that port), ids of texts or rows."""
 
     urls: frozenset[str] = field(default_factory=frozenset)
     hosts: frozenset[str] = field(default_factory=frozenset)
@@ -37,7 +39,23 @@ class Takedown:
 
     @classmethod
     def of(cls, urls=(), hosts=(), ids=()) -> Takedown:
-        """From entries as people write them; blank ones and comments (``#``) are left out."""
+        """From entries as people write them; blank ones and comments (``#``) are left out.
+
+        Raises
+        ------
+        UserError
+            For a host with a path, and an id that is none: taken for what they are not, they would
+            take down more, or less, than was meant.
+        """
+        for entry in _entries(hosts):
+            if entry.partition("://")[2 if "://" in entry else 0].strip("/").count("/"):
+                raise UserError(
+                    f"--hosts: '{entry}' is one page, and a host is wanted: give it with --urls, "
+                    "or its host alone"
+                )
+        for entry in _entries(ids):
+            if not re.fullmatch(r"[\w.-]+", entry):
+                raise UserError(f"--ids: '{entry}' is no id of a text or a row")
         return cls(
             frozenset(plain_url(entry) for entry in _entries(urls)),
             frozenset(plain_host(entry) for entry in _entries(hosts)),
@@ -64,21 +82,23 @@ class Takedown:
 
     def reason(self, uri: str | None, *ids: str | None) -> str | None:
         """Which part of the list a row is on: url, host or id; None: on none."""
-        if uri and self.urls and plain_url(uri) in self.urls:
-            return "url"
-        if uri and self.hosts and "://" in uri and self._on_host(uri):
-            return "host"
-        return "id" if any(name in self.ids for name in ids if name) else None
+        named = self.entries_of(uri, *ids)
+        return named[0][0] if named else None
 
-    def _on_host(self, uri: str) -> bool:
-        try:
-            host = plain_host(urlsplit(uri).hostname or "")
-        except ValueError:
-            return False
-        if host in self.hosts:
-            return True
-        parts = host.split(".")
-        return any("*." + ".".join(parts[at:]) in self.hosts for at in range(len(parts)))
+    def entries_of(self, uri: str | None, *ids: str | None) -> list[Entry]:
+        """The entries that a row is on: urls, then hosts, then ids."""
+        found: list[Entry] = []
+        if uri and self.urls and (url := plain_url(uri)) in self.urls:
+            found.append(("url", url))
+        if uri and self.hosts and "://" in uri:
+            found += [("host", name) for name in _names_of_host(uri) if name in self.hosts]
+        return found + [("id", name) for name in ids if name in self.ids]
+
+    @property
+    def entries(self) -> set[Entry]:
+        """All entries, each with what it is: url, host or id."""
+        kinds = (("url", self.urls), ("host", self.hosts), ("id", self.ids))
+        return {(kind, entry) for kind, own in kinds for entry in own}
 
     def stamp(self, address: str) -> str:
         """The address of a shard made with this list, from its own or that with another list."""
@@ -116,16 +136,27 @@ def plain_url(url: str) -> str:
 
 
 def plain_host(host: str) -> str:
-    """A host in lower case and punycode; of a URL, its host."""
-    host = host.strip().rstrip(".").lower()
-    if "://" in host:
-        host = urlsplit(host).hostname or ""
-    if host.isascii():
-        return host
+    """A host in lower case and punycode, with its port unless that is the usual one; of a URL, its
+    host."""
+    host = host.strip()
     try:
-        return host.encode("idna").decode()
-    except UnicodeError:
-        return host
+        parts = urlsplit(host if "://" in host else f"//{host}")
+        name, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return host.lower()
+    if not name.isascii():
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("idna").decode()
+    return name if port in (None, *_USUAL_PORT.values()) else f"{name}:{port}"
+
+
+def _names_of_host(url: str) -> list[str]:
+    """What a list may call the host of a URL: with its port, without, or a name above it."""
+    own = plain_host(url)
+    host = own.partition(":")[0]
+    parts = host.split(".")
+    above = ["*." + ".".join(parts[at:]) for at in range(len(parts))]
+    return list(dict.fromkeys([own, host, *above]))
 
 
 def _entries(lines) -> list[str]:

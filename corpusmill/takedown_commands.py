@@ -13,6 +13,7 @@ from catalogs.errors import DamageError, UserError
 from corpusmill.terminal import errors, output, progress, show_table
 
 Run = Annotated[str, typer.Argument(help="The run folder.", metavar="RUN")]
+SHOWN = 20
 File = typer.Option(help="File with one a line ('-': standard input).", metavar="FILE")
 
 
@@ -50,17 +51,19 @@ def takedown(
     from pipeline.exports import clean_exports, find_exports
     from pipeline.progress import Progress
     from pipeline.run import lock
-    from pipeline.takedown import take_down, taken_rows
+    from pipeline.takedown import take_down
+    from pipeline.takedown_find import taken_rows
 
     load_plan(root)
     asked = Takedown.of(_lines(urls, "urls"), _lines(hosts, "hosts"), _lines(ids, "ids"))
-    if not asked and not Takedown.load(root):
+    before = Takedown.load(root)
+    if not asked and not before:
         raise UserError("nothing to take down: give --urls, --ids or --hosts with a file")
     with lock(root):
         own = [place for place in exports or [] if is_export(place)]
         found = find_exports(place for place in exports or [] if place not in own)
         folders = exports_of(root, own)
-        whole = Takedown.load(root) | asked
+        whole = before | asked
         report = take_down(root, asked, apply=False)
         exported = clean_exports(found, whole, apply=False)
         body = [[a.step, a.shard, a.path, a.rows] for a in report.files]
@@ -79,6 +82,7 @@ def takedown(
                 f"{report.copies:,} copies of these texts from other places stay; "
                 "give their id with --ids to take all copies"
             )
+        _tell_unknown(asked.entries - before.entries, report.entries)
         if dry_run:
             output.print(f"{report.rows:,} rows would be taken down; nothing was changed")
             return
@@ -93,6 +97,20 @@ def takedown(
     )
     if report.rows:
         errors.print("proxy models and reports that were made from these texts are to be redone")
+
+
+def _tell_unknown(asked: set, known: set) -> None:
+    """Name the new entries that no row of the run is on."""
+    unknown = sorted(asked - known)
+    if unknown:
+        shown = ", ".join(f"{kind} {entry}" for kind, entry in unknown[:SHOWN])
+        more = f" and {len(unknown) - SHOWN:,} more" if len(unknown) > SHOWN else ""
+        errors.print(
+            f"not found in this run: {len(unknown):,} of {len(asked):,} entries: "
+            f"{shown}{more}; the list of the run keeps them out of later inputs",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def _renew(folder: str) -> None:

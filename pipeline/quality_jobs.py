@@ -1,31 +1,36 @@
 """QUALITY as jobs between DEDUP and BOILERPLATE: what the recipe decides by scores.
 
 Scores are columns of the documents; verdicts come after deduplication, so that a changed threshold
-reads no text again and copies do not count among the best tenth. One job looks at the scores of the
-whole corpus (`pipeline.quality_ranks`), then one judges each shard: its attribute file is that of
-DEDUP with more columns, and ``kept`` says what both decided.
+reads no text again and copies do not count among the best tenth. First the scale of the corpus is
+found (`pipeline.quality_scale`), then a job judges each shard: its attribute file is that of DEDUP
+with more columns, and ``kept`` says what both decided.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalogs import storage
-from catalogs.errors import DamageError
 from catalogs.ledger import Row
 from pipeline.address import address, code_version
 from pipeline.dedup_flow import Limits
 from pipeline.dedup_jobs import RunJobs
-from pipeline.documents import SCORES, field
 from pipeline.jobs import Job, at_work
-from pipeline.quality import map_column
 from pipeline.quality_config import Quality
-from pipeline.quality_ranks import RANKS, combine, rank_of, step_of, write_scale
+from pipeline.quality_scale import (
+    count_scores,
+    load_documents,
+    load_scale,
+    settle,
+    tally,
+    write_scale,
+)
+from pipeline.quality_verdicts import QUALITY, verdict_columns
 from pipeline.recipe import Recipe
 from pipeline.shards import compression_options
 
@@ -34,17 +39,10 @@ CODE = (
     "pipeline.quality_config",
     "pipeline.quality_jobs",
     "pipeline.quality_ranks",
+    "pipeline.quality_scale",
+    "pipeline.quality_verdicts",
 )
 LIBRARIES = ("duckdb", "numpy", "pyarrow")
-QUALITY = [
-    field(
-        "quality_ranks",
-        SCORES,
-        "share of the deduplicated corpus that scores no better, by name of model or ensemble",
-    ),
-    field("quality_bucket", pa.int32(), "part of the corpus by quality, 0 is the worst"),
-    field("quality_reason", pa.string(), "model:verdict of the quality rule that rejects, or null"),
-]
 SCALE_SHARD = "scale"
 
 
@@ -56,90 +54,141 @@ def grade(
     `judged` maps ingest shards to their rows of DEDUP; they are returned when the recipe decides
     nothing by scores.
     """
-    config, root = recipe.quality, recipe.run_folder
-    if not config.decides:
+    if not recipe.quality.decides:
         return judged
-    code = code_version(CODE, LIBRARIES)
-    settings = config.deciding
-    files = [
-        (row.files["documents"], judged[row.shard].files["attributes"], row) for row in ingested
-    ]
-    paths = [[storage.join(root, file.path) for file in own[:2]] for own in files]
-    scales: list[Row] = []
-    if config.ranks:
-        limits = Limits.of(recipe.limits.dedup_memory_mb)
-        inputs = tuple(file.checksum for own in files for file in own[:2])
-        arguments = {
-            "documents": [own[0] for own in paths],
-            "attributes": [own[1] for own in paths],
-        }
-        scales = run_jobs(
-            [
+    return _Grading(recipe, ingested, judged, run_jobs).run()
+
+
+class _Grading:
+    def __init__(self, recipe, ingested, judged, run_jobs):
+        self.config, self.root, self.run_jobs = recipe.quality, recipe.run_folder, run_jobs
+        self.limits = Limits.of(recipe.limits.dedup_memory_mb)
+        self.ingested = ingested
+        self.files = [
+            (row.files["documents"], judged[row.shard].files["attributes"]) for row in ingested
+        ]
+
+    def run(self) -> dict[str, Row]:
+        settings = self.config.deciding
+        scale = self._scale(settings) if self.config.ranks else []
+        rows = self._per_shard("quality", settings, _grade_job, scale)
+        return {row.shard: row for row in rows}
+
+    def _scale(self, settings: dict[str, Any]) -> list[Row]:
+        """The row of the job that has the scale of the whole corpus."""
+        buckets = settings["buckets"] and {**settings["buckets"], "count": 0}
+        counted = [sorted(self.config.models), buckets]
+        counts = self._per_shard("quality-count", counted, _count_job)
+        scale = self._whole("quality-scale", settings, _scale_job, {"counts": counts})
+        if not (self.config.ensembles or scale[0].stats["ties"]):
+            return scale
+        tallies = self._per_shard("quality-tally", settings, _tally_job, scale)
+        found = {"scale": scale, "tallies": tallies}
+        return self._whole("quality-settle", settings, _settle_job, found)
+
+    def _per_shard(self, step: str, settings: Any, run, scale: Sequence[Row] = ()) -> list[Row]:
+        code = code_version(CODE, LIBRARIES)
+        jobs = []
+        for row, files in zip(self.ingested, self.files, strict=True):
+            whole = [one.files["scale"] for one in scale]
+            inputs = tuple(file.checksum for file in (*files, *whole))
+            documents, attributes = (storage.join(self.root, file.path) for file in files)
+            jobs.append(
                 Job(
-                    root=root,
-                    step="quality-scale",
-                    shard=SCALE_SHARD,
-                    address=address("quality-scale", settings, inputs, code),
-                    run=_scale_job,
-                    arguments={**arguments, "config": settings, "memory": limits.memory},
+                    root=self.root,
+                    step=step,
+                    shard=row.shard,
+                    address=address(step, settings, inputs, code),
+                    run=run,
+                    arguments={
+                        "documents": documents,
+                        "attributes": attributes,
+                        "scale": [storage.join(self.root, file.path) for file in whole],
+                        "config": self.config.deciding,
+                    },
                     inputs=inputs,
+                    source=row.source,
                     code=code,
-                    memory_mb=2 * limits.memory_mb,
+                    memory_mb=1024,
+                    weight=files[0].rows,
                 )
-            ]
-        )
-    scale = [row.files["scale"] for row in scales]
-    jobs = []
-    for (documents, attributes, row), own in zip(files, paths, strict=True):
-        inputs = (documents.checksum, attributes.checksum, *(file.checksum for file in scale))
-        jobs.append(
-            Job(
-                root=root,
-                step="quality",
-                shard=row.shard,
-                address=address("quality", settings, inputs, code),
-                run=_grade_job,
-                arguments={
-                    "documents": own[0],
-                    "attributes": own[1],
-                    "scale": [storage.join(root, file.path) for file in scale],
-                    "config": settings,
-                },
-                inputs=inputs,
-                source=row.source,
-                code=code,
-                memory_mb=1024,
-                weight=documents.rows,
             )
+        return self.run_jobs(jobs)
+
+    def _whole(self, step: str, settings: Any, run, made: dict[str, list[Row]]) -> list[Row]:
+        code = code_version(CODE, LIBRARIES)
+        files = {
+            kind: [one for r in rows for one in r.files.values()] for kind, rows in made.items()
+        }
+        inputs = tuple(file.checksum for own in files.values() for file in own)
+        paths = {
+            k: [storage.join(self.root, file.path) for file in own] for k, own in files.items()
+        }
+        job = Job(
+            root=self.root,
+            step=step,
+            shard=SCALE_SHARD,
+            address=address(step, settings, inputs, code),
+            run=run,
+            arguments={**paths, "config": self.config.deciding, "memory": self.limits.memory},
+            inputs=inputs,
+            code=code,
+            memory_mb=2 * self.limits.memory_mb,
         )
-    return {row.shard: row for row in run_jobs(jobs)}
+        return self.run_jobs([job])
+
+
+def _count_job(job: Job) -> Row:
+    documents, verdicts, config = _of(job)
+    with at_work(job) as work:
+        kept = documents.filter(verdicts["kept"])
+        count_scores(kept, config, work.path("counts", _place(job)))
+        return work.commit(read=len(kept), kept=len(kept))
 
 
 def _scale_job(job: Job) -> Row:
     arguments = job.arguments
+    config = Quality.model_validate(arguments["config"])
     with at_work(job) as work:
-        out = work.path("scale", f"attributes/{job.step}/{job.shard}.parquet")
-        config = Quality.model_validate(arguments["config"])
-        rows = write_scale(
-            arguments["documents"], arguments["attributes"], config, out, arguments["memory"]
-        )
+        out = work.path("scale", _place(job))
+        stats = write_scale(arguments["counts"], config, out, arguments["memory"])
+        return work.commit(read=stats["rows"], kept=stats["rows"], stats={"ties": stats["ties"]})
+
+
+def _tally_job(job: Job) -> Row:
+    documents, verdicts, config = _of(job)
+    with at_work(job) as work:
+        out = work.path("tally", _place(job))
+        kept = documents.filter(verdicts["kept"])
+        rows = tally(kept, config, load_scale(job.arguments["scale"]), out)
         return work.commit(read=rows, kept=rows)
 
 
-def _grade_job(job: Job) -> Row:
+def _settle_job(job: Job) -> Row:
     arguments = job.arguments
     config = Quality.model_validate(arguments["config"])
-    columns = ["id", "row_id", "source", "language", "scores", "labels"]
-    with storage.open_input(arguments["documents"]) as file:
-        documents = pq.ParquetFile(file, pre_buffer=False).read(columns=columns).combine_chunks()
-    with storage.open_input(arguments["attributes"]) as file:
-        verdicts = pq.ParquetFile(file).read().combine_chunks()
-    if not verdicts["row_id"].equals(documents["row_id"]):
-        raise DamageError(f"{arguments['attributes']} does not match {arguments['documents']}")
     with at_work(job) as work:
-        path = work.path("attributes", f"attributes/quality/{job.shard}.parquet")
+        out = work.path("scale", _place(job))
+        (scale,) = arguments["scale"]
+        rows = settle(scale, arguments["tallies"], config, out, arguments["memory"])
+        return work.commit(read=rows, kept=rows)
+
+
+def _of(job: Job) -> tuple[pa.Table, pa.Table, Quality]:
+    config = Quality.model_validate(job.arguments["config"])
+    return *load_documents(job.arguments["documents"], job.arguments["attributes"]), config
+
+
+def _place(job: Job) -> str:
+    return f"attributes/{job.step}/{job.shard}.parquet"
+
+
+def _grade_job(job: Job) -> Row:
+    documents, verdicts, config = _of(job)
+    with at_work(job) as work:
+        path = work.path("attributes", _place(job))
         kept = verdicts["kept"].combine_chunks()
-        found = verdict_columns(documents, config, _load_scale(arguments["scale"]))
+        found = verdict_columns(documents, config, load_scale(job.arguments["scale"]))
         reasons = pc.if_else(kept, found["quality_reason"], None)
         still = pc.and_(kept, pc.is_null(reasons))
         table = verdicts.set_column(verdicts.column_names.index("kept"), "kept", still)
@@ -154,123 +203,3 @@ def _grade_job(job: Job) -> Row:
             kept=read - sum(entry["counts"] for entry in counted),
             rejected={f"quality:{entry['values']}": entry["counts"] for entry in counted},
         )
-
-
-Scale = dict[tuple[str, str, str | None], np.ndarray]
-
-
-def verdict_columns(documents: pa.Table, config: Quality, scale: Scale) -> dict[str, pa.Array]:
-    """The columns `QUALITY` for documents with ``id, scores, labels, source, language``.
-
-    `scale` holds the values of what `write_scale` wrote, by (kind, name, part).
-    """
-    rows = len(documents)
-    scores = {name: map_values(documents["scores"], name) for name in config.models}
-    labels = {name: map_values(documents["labels"], name) for name in config.models}
-    steps = {name: rank_of(scores[name], scale.get(("rank", name, None))) for name in scores}
-    combined = {
-        name: combine([steps[part] for part in ensemble.of], ensemble.combine)
-        for name, ensemble in config.ensembles.items()
-    }
-    reasons = pa.nulls(rows, pa.string())
-    for name, model in config.models.items():
-        cut = scale.get(("cut", name, None), [None])[0]
-        tests = [
-            ("below_min", _below(scores[name], model.min)),
-            ("above_max", _above(scores[name], model.max)),
-            ("below_top", _below(scores[name], cut)),
-        ]
-        if cut is not None:
-            (last,) = (part for kind, own, part in scale if (kind, own) == ("tie", name))
-            late = pc.and_(pc.equal(scores[name], _single(cut)), pc.greater(documents["id"], last))
-            tests.append(("below_top", late))
-        for label in model.drop:
-            tests.append((f"label_{label}", pc.equal(labels[name], label)))
-        reasons = _with(reasons, name, tests)
-    for name, values in combined.items():
-        cut = scale.get(("cut", name, None))
-        if cut is not None:
-            low = pa.array((values >= 0) & (values < cut[0]))
-            reasons = _with(reasons, name, [("below_top", low)])
-        quantiles = scale.get(("rank", name, None))
-        steps[name] = np.zeros(rows, np.int64)
-        if quantiles is not None:
-            steps[name] = np.where(values >= 0, step_of(values, quantiles), 0)
-    shares = {
-        name: pa.array(own / RANKS, pa.float32(), mask=own == 0) for name, own in steps.items()
-    }
-    return {
-        "quality_ranks": map_column(shares, SCORES, rows) if config.ranks else _none(rows, SCORES),
-        "quality_bucket": _buckets(documents, config, scale, scores, combined),
-        "quality_reason": reasons,
-    }
-
-
-def map_values(column: pa.ChunkedArray, name: str) -> pa.Array:
-    """The values of one key of a column of maps; null where a map lacks it."""
-    found = pc.map_lookup(column, name, "first")
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
-
-
-def _buckets(documents: pa.Table, config: Quality, scale: Scale, scores, combined) -> pa.Array:
-    buckets, rows = config.buckets, len(documents)
-    if buckets is None:
-        return _none(rows, pa.int32())
-    if buckets.per is None:
-        parts = [""] * rows
-    elif buckets.per in ("source", "language"):
-        parts = documents[buckets.per].to_pylist()
-    else:
-        parts = map_values(documents["labels"], buckets.per).to_pylist()
-    if buckets.score in combined:
-        values = combined[buckets.score].astype(float)
-        known = values >= 0
-    else:
-        own = scores[buckets.score]
-        known = own.is_valid().to_numpy(zero_copy_only=False)
-        values = pc.fill_null(own, 0).to_numpy(zero_copy_only=False).astype(float)
-    part = np.array([value or "" for value in parts], object)
-    found = np.zeros(rows, np.int32)
-    for name in sorted(set(part.tolist())):
-        bounds = scale.get(("bucket", buckets.score, name))
-        mine = part == name
-        if bounds is None:
-            known = known & ~mine
-        else:
-            found[mine] = np.searchsorted(bounds, values[mine])
-    return pa.array(found, pa.int32(), mask=~known)
-
-
-def _with(reasons: pa.Array, name: str, tests: list[tuple[str, pa.Array]]) -> pa.Array:
-    """The reasons so far, and where there is none, the first of these tests that holds."""
-    for reason, holds in tests:
-        new = pc.and_(pc.fill_null(holds, False), pc.is_null(reasons))
-        reasons = pc.if_else(new, f"{name}:{reason}", reasons)
-    return reasons
-
-
-def _below(values: pa.Array, least: float | None) -> pa.Array:
-    # as the column stores it, so that the same cut in SQL decides alike
-    return _none(len(values), pa.bool_()) if least is None else pc.less(values, _single(least))
-
-
-def _above(values: pa.Array, most: float | None) -> pa.Array:
-    return _none(len(values), pa.bool_()) if most is None else pc.greater(values, _single(most))
-
-
-def _single(value: float) -> pa.Scalar:
-    return pa.scalar(value, pa.float32())
-
-
-def _none(rows: int, kind: pa.DataType) -> pa.Array:
-    return pa.nulls(rows, kind)
-
-
-def _load_scale(paths: list[str]) -> Scale:
-    found: dict[tuple[str, str, str | None], list[Any]] = {}
-    for path in paths:
-        with storage.open_input(path) as file:
-            columns = pq.ParquetFile(file).read().to_pydict()
-        for kind, name, part, value in zip(*columns.values(), strict=True):
-            found.setdefault((kind, name, part), []).append(value)
-    return {key: np.array(values) for key, values in found.items()}

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.feature import Feature
-from catalogs.sql import literal
 from catalogs.ledger import Ledger
+from catalogs.sql import literal
 from pipeline.quality_ranks import RANKS
 from pipeline.recipe import Recipe
 from pipeline.recut import Bound

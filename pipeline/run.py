@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import yaml
 
 from catalogs import storage
-from catalogs.applied import still_applies
+from catalogs.applied import lost_scores, still_applies
 from catalogs.audit import save_plan
 from catalogs.catalog import save_catalog
 from catalogs.errors import DamageError, UserError
@@ -143,6 +143,11 @@ class Runner:
         rows = self.ledger.rows()
         kept = [r for r in rows if r.shard in known.get(r.step, ()) or still_applies(r, rows)]
         names = {(row.step, row.shard) for row in kept}
+        for name, lost in lost_scores(rows, kept).items():
+            self.progress.say(
+                f"scores '{name}' of {lost} shards are of other documents than the run holds now "
+                "and were dropped: give them again with corpusmill classifier apply"
+            )
         self.ledger.retire(row for row in rows if (row.step, row.shard) not in names)
         self._sweep(kept)
         if catalogue:

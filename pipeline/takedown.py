@@ -12,7 +12,6 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -20,24 +19,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalogs import storage
-from catalogs.applied import KIND, STEP
+from catalogs.applied import KIND
 from catalogs.catalog import save_catalog
 from catalogs.ledger import File, Ledger, Row
-from catalogs.takedown import STAGE, Takedown
+from catalogs.takedown import Takedown
 from pipeline.consent import VERDICTS
 from pipeline.documents import DOCUMENTS, QUARANTINE, REJECTED, to_table
 from pipeline.shards import SortedShard, compression_options, conform, write_table
+from pipeline.takedown_find import ATTRIBUTES, Hits, Report, find, groups, kind_of, mask_of
 from pipeline.takedown_rows import BLANK, blank
 from pipeline.write import CORPUS, read_verdicts, reject_reasons
 
-ATTRIBUTES = {
-    "judge": "attributes",
-    "quality": "attributes",
-    "boilerplate": "boilerplate",
-    "repeats": "cuts",
-    "consent": "consent",
-}
-"""Steps with one file a shard whose rows are those of its documents, and the kind of the file."""
 _SCHEMAS = {
     "documents": DOCUMENTS,
     "rejected": REJECTED,
@@ -45,42 +37,6 @@ _SCHEMAS = {
     "corpus": CORPUS,
     "consent": VERDICTS,
 }
-
-
-@dataclass
-class Hits:
-    """Rows of one shard of INGEST that are to go: reason by row_id, for each kind of file."""
-
-    row: Row
-    found: dict[str, dict[str, str]] = field(default_factory=dict)
-    ids: set[str] = field(default_factory=set)
-
-    @property
-    def documents(self) -> dict[str, str]:
-        return self.found["documents"]
-
-    def __bool__(self) -> bool:
-        return any(self.found.values())
-
-
-@dataclass(frozen=True)
-class Affected:
-    """A file that holds rows to be taken down."""
-
-    step: str
-    shard: str
-    path: str
-    rows: int
-
-
-@dataclass
-class Report:
-    """What a takedown affects: files of the run, those of exports; and copies that stay."""
-
-    files: list[Affected]
-    rows: int
-    copies: int
-    row_ids: set[str] = field(default_factory=set)
 
 
 def take_down(
@@ -105,12 +61,7 @@ def take_down(
     ledger = Ledger(root)
     rows = ledger.rows()
     takedown = Takedown.load(root) | asked
-    hits = {
-        row.shard: found
-        for row in rows
-        if row.step == "ingest" and (found := _find(ledger, row, takedown))
-    }
-    report = _report(ledger, rows, hits)
+    hits, report = find(ledger, rows, takedown)
     if not apply:
         return report
     takedown.save(root)
@@ -127,66 +78,6 @@ def take_down(
     work.inputs()
     save_catalog(root)
     return report
-
-
-def kind_of(step: str) -> str | None:
-    """The kind of a step's file whose rows are those of a documents shard; None: it has none."""
-    return KIND if step.startswith(STEP) else ATTRIBUTES.get(step)
-
-
-def _find(ledger: Ledger, row: Row, takedown: Takedown) -> Hits | None:
-    hits = Hits(row)
-    for kind in ("documents", "rejected", "quarantine"):
-        own = hits.found[kind] = {}
-        for group in _groups(
-            ledger.file(row.files[kind]), ["id", "row_id", "uri", "stage", "reason"]
-        ):
-            for one in group.to_pylist():
-                why = takedown.reason(one["uri"], one["row_id"], one.get("id"))
-                done = kind == "rejected" and (one["stage"], one["reason"]) == (STAGE, why)
-                if why and not done:
-                    own[one["row_id"]] = why
-                    hits.ids.add(one.get("id") or "")
-    return hits if hits else None
-
-
-def _report(ledger: Ledger, rows: list[Row], hits: dict[str, Hits]) -> Report:
-    files = []
-    gone = {name for found in hits.values() for name in found.documents}
-    texts = {name for found in hits.values() for name in found.ids}
-    copies = 0
-    for row in rows:
-        own = hits.get(row.shard)
-        if row.step == "write":
-            count = sum(_count(ledger.file(row.files["corpus"]), gone) if gone else [0])
-            if count:
-                files.append(Affected("write", row.shard, row.files["corpus"].path, count))
-        elif (kind := kind_of(row.step)) and own and own.documents:
-            path = row.files[kind].path
-            files.append(Affected(row.step, row.shard, path, len(own.documents)))
-        elif row.step == "ingest":
-            for kind, found in (own.found if own else {}).items():
-                if found:
-                    path = row.files[kind].path
-                    files.append(Affected("ingest", row.shard, path, len(found)))
-            if texts - {""}:
-                documents = own.documents if own else {}
-                for group in _groups(ledger.file(row.files["documents"]), ["id", "row_id"]):
-                    copies += sum(
-                        one["id"] in texts and one["row_id"] not in documents
-                        for one in group.to_pylist()
-                    )
-    names = [name for found in hits.values() for own in found.found.values() for name in own]
-    return Report(files, len(names), copies, set(names))
-
-
-def taken_rows(root: str) -> set[str]:
-    """The row ids of all rows that were taken down."""
-    ledger, found = Ledger(root), set()
-    for row in ledger.rows("ingest"):
-        for table in _groups(ledger.file(row.files["rejected"]), ["row_id", "stage"]):
-            found.update(table.filter(pc.equal(table["stage"], STAGE))["row_id"].to_pylist())
-    return found
 
 
 class _Work:
@@ -260,13 +151,20 @@ class _Work:
                 row, read=len(table), kept=kept, rejected=dict(sorted(rejected.items()))
             )
 
-        self._write(row, {kind: lambda path: _without(path, set(hits.documents))}, make)
+        kinds = [kind, *({"refused"} & row.files.keys())]
+        makers = dict.fromkeys(kinds, lambda path: _without(path, set(hits.documents)))
+        self._write(row, makers, make)
 
     def inputs(self) -> None:
-        """Let the rows of WRITE name the files that they are made from as they are now."""
+        """Let rows of WRITE, and applied scores, name the files they are of as they are now."""
         rows = self.ledger.rows()
+        documents = {row.shard: row.files["documents"] for row in rows if row.step == "ingest"}
         for row in rows:
-            if row.step == "write":
+            if kind_of(row.step) == KIND and row.shard in documents:
+                inputs = [documents[row.shard].checksum, *row.inputs[1:]]
+                if inputs != row.inputs:
+                    self.ledger.replace(dataclasses.replace(row, inputs=inputs), {}, ())
+            elif row.step == "write":
                 shards = dict.fromkeys(key.partition("//")[0] for key in row.inputs)
                 inputs = [
                     f"{shard}//{kind}:{file.checksum}"
@@ -289,8 +187,8 @@ class _Work:
         def stay(kind: str) -> Callable[[str], Iterator[pa.Table]]:
             def tables(path: str) -> Iterator[pa.Table]:
                 names = found[kind]
-                for table in _groups(path):
-                    mask = _mask(table, set(names))
+                for table in groups(path):
+                    mask = mask_of(table, set(names))
                     blanks = table.filter(mask).select(
                         [n for n in BLANK if n in table.column_names]
                     )
@@ -383,32 +281,14 @@ def _behind(rows: list[Row], shard: str) -> dict[str, File]:
     return found
 
 
-def _groups(path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    with storage.open_input(path) as file:
-        reader = pq.ParquetFile(file, pre_buffer=False)
-        if columns is not None:
-            columns = [name for name in columns if name in reader.schema_arrow.names]
-        for group in range(reader.num_row_groups):
-            yield reader.read_row_group(group, columns=columns)
-
-
-def _mask(table: pa.Table, names: set[str]) -> pa.ChunkedArray:
-    return pc.is_in(table["row_id"], value_set=pa.array(sorted(names), pa.string()))
-
-
 def _left(batch: pa.RecordBatch, names: set[str]) -> pa.RecordBatch:
     gone = pc.is_in(batch["row_id"], value_set=pa.array(sorted(names), pa.string()))
     return batch.filter(pc.invert(gone))
 
 
 def _without(path: str, names: set[str]) -> Iterator[pa.Table]:
-    for table in _groups(path):
-        yield table.filter(pc.invert(_mask(table, names)))
-
-
-def _count(path: str, names: set[str]) -> Iterator[int]:
-    for table in _groups(path, ["row_id"]):
-        yield pc.sum(_mask(table, names)).as_py() or 0
+    for table in groups(path):
+        yield table.filter(pc.invert(mask_of(table, names)))
 
 
 def _how(path: str, kind: str) -> tuple[pa.Schema, dict[str, Any]]:

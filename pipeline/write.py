@@ -18,7 +18,7 @@ from filters import cut_spans, features
 from pipeline.compliance import COMPLIANCE
 from pipeline.documents import BYTES_PER_TOKEN, DOCUMENTS, field
 from pipeline.jobs import Job, at_work
-from pipeline.quality_jobs import QUALITY
+from pipeline.quality_verdicts import QUALITY
 from pipeline.scrub import edited
 from pipeline.shards import SortedShard, compression_options
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from fractions import Fraction
 
 import numpy as np
@@ -30,14 +31,15 @@ from pipeline.documents import LABELS, SCORES
 from pipeline.examples import collect
 from pipeline.quality import map_column
 from pipeline.quality_config import Quality
-from pipeline.quality_jobs import _load_scale, verdict_columns
-from pipeline.quality_ranks import write_scale
+from pipeline.quality_scale import count_scores, load_scale, settle, tally, write_scale
+from pipeline.quality_verdicts import verdict_columns
 from pipeline.recipe import load_recipe
 from pipeline.run import run
 from pipeline.schedule import Settings
 from tests.inputs import files_of, write_recipe
 from tests.test_classifier import BAD, GOOD, LAW, invoke, words
 
+DEDUP = {"jaccard": 0.7}
 ABOUT = {
     "from": {"all": ["here"]},
     "left_out": dict.fromkeys(("repeated", "conflicting", "beyond_limit", "empty"), 0),
@@ -50,7 +52,7 @@ def model(folder, name, kinds, seed=1):
     rows = [
         (words(kind, 5000 * place + number), label)
         for place, (label, kind) in enumerate(kinds.items(), 1)
-        for number in range(40)
+        for number in range(24)
     ]
     trained = train_fasttext(collect(rows, 100), FastTextSettings(seed=seed))
     path = save_model(trained, name, str(folder / "models"), ABOUT)
@@ -62,9 +64,11 @@ def milled(tmp_path_factory):
     """A run with two scores, topics, an ensemble, cuts and parts; and its recipe."""
     folder = tmp_path_factory.mktemp("quality")
     kinds = [GOOD, BAD, LAW]
+    near = near_copies()
     for source, start, count in (("web", 0, 240), ("notes", 400, 60)):
         rows = [{"text": words(kinds[n % 3], n)} for n in range(start, start + count)]
         rows += rows[:7]  # copies
+        rows += near if source == "web" else []
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / f"{source}.jsonl").write_text(lines)
     quality = {
@@ -88,11 +92,28 @@ def milled(tmp_path_factory):
         "buckets": {"score": "mean", "per": "topic", "count": 5},
     }
     sources = {name: {"reader": "jsonl", "paths": f"{name}.jsonl"} for name in ("web", "notes")}
-    path = write_recipe(
-        folder, sources, quality=quality, dedup={"fuzzy": False}, boilerplate={"cut": False}
-    )
+    path = write_recipe(folder, sources, quality=quality, dedup=DEDUP, boilerplate={"cut": False})
     run(load_recipe(str(path)), Settings(workers=1))
     return folder, path
+
+
+def near_copies():
+    """The longer of two near copies, which stays by itself, has words that lower its score."""
+    text = " ".join(words(GOOD, n) for n in range(900, 905))
+    return [{"text": text}, {"text": f"{text} {BAD[:60]}"}]
+
+
+@pytest.fixture
+def copied(milled, tmp_path):
+    """A copy of the finished run, for tests that change it; and its recipe."""
+    shutil.copytree(milled[0] / "run", tmp_path / "run", copy_function=shutil.copy2)
+    return tmp_path / "run", milled[1]
+
+
+@pytest.fixture(scope="module")
+def task(milled):
+    """A model that the recipe does not name."""
+    return model(milled[0], "task", {"positive": LAW, "negative": GOOD}, seed=2)
 
 
 def ask(root, query):
@@ -117,7 +138,7 @@ def shares(values):
 
 def test_cuts_ranks_and_parts_are_what_the_recipe_says(milled):
     rows = documents(milled[0])
-    assert len(rows) == 300
+    assert len(rows) == 301
     good, law = (np.array([row[place] for row in rows]) for place in (2, 3))
     cut = np.sort(good)[len(good) - math.ceil(0.6 * len(good))]
     ranks = {"good": shares(good), "law": shares(law)}
@@ -189,21 +210,20 @@ def test_again_is_a_no_op_and_any_number_of_workers_gives_the_same_bytes(milled,
         assert files_of(folder / "run" / kind) == files_of(tmp_path / "run" / kind)
 
 
-def test_a_changed_cut_reads_no_input_again(milled, tmp_path):
-    path = milled[1]
-    out = {"out": str(tmp_path / "run")}
-    run(load_recipe(str(path), **out), Settings(workers=1))
+def test_a_changed_cut_reads_no_input_again(copied, tmp_path):
+    root, path = copied
+    out = {"out": str(root)}
     recipe = yaml.safe_load(path.read_text())
     recipe["quality"]["models"]["good"]["top"] = 0.2
     changed = path.with_name("changed.yaml")
     changed.write_text(yaml.safe_dump(recipe))
     done = run(load_recipe(str(changed), **out), Settings(workers=1)).done
     rows = Ledger(str(tmp_path / "run")).rows()
-    remade = {row.step: 0 for row in rows if row.step in ("quality-scale", "quality", "write")}
+    remade = ("quality-scale", "quality-tally", "quality-settle", "quality", "write")
     assert done == sum(row.step in remade for row in rows)
     with open_catalog(str(tmp_path / "run")) as catalog:
         query = "SELECT count(*) FILTER (WHERE scores['good'] IS NOT NULL AND kept) FROM documents"
-        assert catalog.execute(query).fetchone()[0] <= 60
+        assert catalog.execute(query).fetchone()[0] <= 61
     recipe["quality"] = {"models": recipe["quality"]["models"]}
     for one in recipe["quality"]["models"].values():
         for key in ("min", "top", "drop"):
@@ -212,7 +232,7 @@ def test_a_changed_cut_reads_no_input_again(milled, tmp_path):
     run(load_recipe(str(changed), **out), Settings(workers=1))
     assert ask(
         tmp_path / "run", "SELECT count(*), count(quality_reason) FROM documents WHERE kept"
-    ) == [(300, 0)]
+    ) == [(301, 0)]
 
 
 @pytest.mark.parametrize(
@@ -245,16 +265,13 @@ def test_mistakes_in_the_recipe_are_one_clear_line(milled, place, value, told):
     assert "\n" not in str(error.value)
 
 
-def test_a_model_applied_to_a_run_is_a_column_like_any_other(milled, tmp_path):
-    folder, path = milled
-    root = tmp_path / "run"
-    run(load_recipe(str(path), out=str(root)), Settings(workers=1))
-    task = model(folder, "task", {"positive": LAW, "negative": GOOD}, seed=2)
+def test_a_model_applied_to_a_run_is_a_column_like_any_other(milled, copied, task, capsys):
+    folder, (root, path) = milled[0], copied
     apply = ["classifier", "apply", root, "--model", task["path"], "--workers", "1"]
     result = invoke(*apply)
     assert result.exit_code == 0, result.output
     query = "SELECT count(*), count(scores['task']), count(scores['good']) FROM {}"
-    assert ask(root, query.format("documents")) == [(314, 314, 314)]
+    assert ask(root, query.format("documents")) == [(316, 316, 316)]
     (kept, scored, also) = ask(root, query.format("corpus"))[0]
     assert kept == scored == also > 0
     assert "nothing to do" in invoke(*apply).output
@@ -264,12 +281,14 @@ def test_a_model_applied_to_a_run_is_a_column_like_any_other(milled, tmp_path):
     assert "<b>" in page
     # the recipe run again keeps it, and other documents do not
     assert run(load_recipe(str(path), out=str(root)), Settings(workers=1)).done == 0
-    assert ask(root, query.format("documents")) == [(314, 314, 314)]
+    assert ask(root, query.format("documents")) == [(316, 316, 316)]
     recipe = yaml.safe_load(path.read_text())
     recipe["filters"] = [{"preset": "gopher_quality", "overrides": {}}]
     changed = folder / "filtered.yaml"
     changed.write_text(yaml.safe_dump(recipe))
+    capsys.readouterr()
     run(load_recipe(str(changed), out=str(root)), Settings(workers=1))
+    assert "scores 'task' of 2 shards" in capsys.readouterr().err
     assert ask(root, query.format("documents"))[0][1] == 0
     result = invoke("classifier", "apply", root, "--model", task["path"], "--name", "good")
     assert "scores with a model of that name" in str(result.exception)
@@ -277,11 +296,8 @@ def test_a_model_applied_to_a_run_is_a_column_like_any_other(milled, tmp_path):
     assert isinstance(result.exception, UserError)
 
 
-def test_what_is_taken_down_leaves_verdicts_and_applied_scores(milled, tmp_path):
-    folder, path = milled
-    root = str(tmp_path / "run")
-    run(load_recipe(str(path), out=root), Settings(workers=1))
-    task = model(folder, "task", {"positive": LAW, "negative": GOOD}, seed=2)
+def test_what_is_taken_down_leaves_verdicts_and_applied_scores(copied, task, tmp_path, capsys):
+    root, path = str(copied[0]), copied[1]
     invoke("classifier", "apply", root, "--model", task["path"], "--workers", "1")
     query = "SELECT row_id FROM documents WHERE {} ORDER BY row_id LIMIT 3"
     gone = [row for (row,) in ask(root, query.format("kept"))]
@@ -295,10 +311,16 @@ def test_what_is_taken_down_leaves_verdicts_and_applied_scores(milled, tmp_path)
             pq.read_table(file) for file in (tmp_path / "run/attributes" / kind).rglob("*.parquet")
         ]
         left = {row for table in tables for row in table["row_id"].to_pylist()}
-        assert len(left) == 314 - len(gone)
+        assert len(left) == 316 - len(gone)
         assert not left & set(gone)
+    capsys.readouterr()
     run(load_recipe(str(path), out=root), Settings(workers=1))
+    assert "were dropped" not in capsys.readouterr().err
     assert audit(root).problems == []
+    query = "SELECT count(*), count(scores['task']), count(scores['good']) FROM documents"
+    assert ask(root, query) == [(316 - len(gone),) * 3]  # applied scores stay
+    query = "SELECT count(*) FROM rejected WHERE stage = 'takedown' AND text IS NULL"
+    assert ask(root, query) == [(len(gone),)]  # and what was taken down stays away
 
 
 def test_task_targeted_selection_from_a_few_examples(milled, tmp_path):
@@ -338,7 +360,7 @@ def test_a_cut_on_a_score_keeps_what_the_recipe_would(milled, tmp_path, side, cu
     root = str(folder / "run")
     changed = load_recipe(str(path)).quality.model_dump()
     files = (folder / "run/attributes/quality-scale").rglob("*.parquet")
-    scale = _load_scale([str(file) for file in files])
+    scale = load_scale([str(file) for file in files])
     if side == "below":  # the cut takes the place of both that the recipe has
         changed["models"]["good"]["min"] = cut
         del scale["cut", "good", None]
@@ -394,6 +416,31 @@ def test_sql_over_a_run_gives_examples(milled, tmp_path):
     assert card["held_out"]["auc"] > 0.9
 
 
+def test_of_near_copies_one_stays_that_the_rules_keep(milled, tmp_path):
+    """The longer one goes by its own score: it does not take the other along."""
+    texts = {row["text"]: place for place, row in enumerate(near_copies())}
+    query = "SELECT text, scores['good'], dup_reason, quality_reason FROM documents"
+
+    def pair(root):
+        rows = [row for row in ask(root, query) if row[0] in texts]
+        return [row[1:] for row in sorted(rows, key=lambda row: texts[row[0]])]
+
+    (short, short_reason, _), (long, long_reason, _) = pair(milled[0] / "run")
+    assert (short_reason, long_reason) == ("near_duplicate", None) and short != long
+    recipe = yaml.safe_load(milled[1].read_text())
+    good = recipe["quality"]["models"]["good"]
+    good["min" if long < short else "max"] = (short + long) / 2
+    changed = milled[0] / "near.yaml"
+    changed.write_text(yaml.safe_dump(recipe))
+    root = tmp_path / "run"
+    shutil.copytree(milled[0] / "run", root, copy_function=shutil.copy2)
+    signed = {row.shard: row.address for row in Ledger(str(root)).rows("sign")}
+    run(load_recipe(str(changed), out=str(root)), Settings(workers=1))
+    assert [reason for _, reason, _ in pair(root)] == [None, "near_duplicate"]
+    assert signed == {row.shard: row.address for row in Ledger(str(root)).rows("sign")}
+    assert audit(str(root)).problems == []
+
+
 SCORE = st.none() | st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]) | st.floats(0, 1, width=32)
 
 
@@ -421,28 +468,26 @@ def test_the_scale_of_a_corpus_against_counting_by_hand(tmp_path_factory, rows, 
             "labels": pa.nulls(len(rows), LABELS),
         }
     )
-    middle = len(rows) // 2
-    paths = {"documents": [], "attributes": []}
-    kept = pa.table({"kept": [row[3] for row in rows]})
-    for number, (start, size) in enumerate(((0, middle), (middle, len(rows) - middle))):
-        for name, whole in (("documents", table), ("attributes", kept)):
-            path = str(folder / f"{name}-{number}.parquet")
-            pq.write_table(whole.slice(start, size), path)
-            paths[name].append(path)
+    kept = table.filter(pa.array([row[3] for row in rows]))
     told = {"path": "", "sha256": "0"}
     config = Quality(
         models={"a": {**told, "top": share}, "b": told},
         ensembles={"both": {"of": ["a", "b"], "combine": how, "top": share}},
         buckets={"score": "a", "per": "language", "count": count},
     )
-    out = str(folder / "scale.parquet")
-    assert write_scale(paths["documents"], paths["attributes"], config, out) == sum(
-        row[3] for row in rows
-    )
-    scale = {}
-    for entry in pq.read_table(out).to_pylist():
-        scale.setdefault((entry["kind"], entry["name"], entry["part"]), []).append(entry["value"])
-    found = verdict_columns(table, config, {key: np.array(value) for key, value in scale.items()})
+    half = len(kept) // 2
+    shards = [kept.slice(0, half), kept.slice(half)]
+    paths = {
+        step: [str(folder / f"{step}-{number}") for number in range(2)]
+        for step in ("counts", "scale", "tally")
+    }
+    for shard, path in zip(shards, paths["counts"], strict=True):
+        count_scores(shard, config, path)
+    write_scale(paths["counts"], config, paths["scale"][0])
+    for shard, path in zip(shards, paths["tally"], strict=True):
+        tally(shard, config, load_scale(paths["scale"][:1]), path)
+    settle(paths["scale"][0], paths["tally"], config, paths["scale"][1])
+    found = verdict_columns(table, config, load_scale(paths["scale"][1:]))
     ranks = found["quality_ranks"].to_pylist()
     buckets = found["quality_bucket"].to_pylist()
     reasons = found["quality_reason"].to_pylist()

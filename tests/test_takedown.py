@@ -247,10 +247,30 @@ def test_exports_of_the_run_are_made_again(folder):
     assert run_export(loaded, options, str(out), SETTINGS).done == 0  # the same export
 
 
+def test_entries_that_name_nothing_are_told(folder):
+    (text_id,) = ask(folder, "SELECT id FROM corpus WHERE uri = 'https://example.org/90'")[0]
+    (folder / "ids.txt").write_text(f"{text_id.upper()}\n{'0' * 32}\n{text_id}\nno-such-id\n")
+    (folder / "hosts.txt").write_text("EXAMPLE.org:8443\nb\u00fccher.test\n")
+    arguments = ("--ids", "ids.txt", "--hosts", "hosts.txt")
+    looked = command(*arguments, "--dry-run", folder=folder)
+    told = (
+        "not found in this run: 4 of 5 entries: host example.org:8443, host xn--bcher-kva.test, "
+        f"id {'0' * 32}, id no-such-id;"
+    )
+    assert looked.returncode == 0 and told in looked.stderr
+    done = command(*arguments, folder=folder)
+    assert done.returncode == 0 and told in done.stderr and "1 rows taken down" in done.stdout
+    again = command(*arguments, folder=folder)
+    assert "not found" not in again.stderr and "0 rows taken down" in again.stdout
+    assert audit(str(folder / "run")).problems == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ((), "nothing to take down"),
+        (("--hosts", "urls.txt"), "is one page, and a host is wanted"),
+        (("--ids", "urls.txt"), "is no id of a text or a row"),
         (("--urls", "no.txt"), "no such file"),
         (("--urls", "empty.txt"), "holds no entry"),
         (("--urls", "urls.txt", "--exports", "empty.txt"), "no file ends with"),
@@ -270,3 +290,18 @@ def test_urls_compare_without_scheme_fragment_and_port():
     hosts = Takedown.of(hosts=["*.a.test"])
     assert hosts.reason("https://x.a.test/1") == hosts.reason("https://a.test/") == "host"
     assert hosts.reason("https://ba.test/") is None
+
+
+def test_hosts_as_people_write_them():
+    hosts = Takedown.of(hosts=["A.test:443", "b.test:8080", "https://B\u00fccher.test/", "c.test."])
+    urls = {
+        "https://a.test/1": "host",
+        "http://A.TEST:8000/1": "host",
+        "http://b.test/1": None,
+        "http://b.test:8080/1": "host",
+        "http://xn--bcher-kva.test/1": "host",
+        "https://b\u00fccher.test./1": "host",
+        "http://C.test/": "host",
+        "http://cc.test/": None,
+    }
+    assert {url: hosts.reason(url) for url in urls} == urls
