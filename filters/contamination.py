@@ -40,8 +40,8 @@ from filters.contamination_kernels import FLOOR, SHORT, find_near, find_parts, n
 from filters.contamination_words import Words, words_of
 from filters.eval_items import MATCHES, Item
 
-ENOUGH = 45.0
-"""Information from which on `threshold` holds."""
+ENOUGH, FRAMED_ENOUGH = 90.0, 45.0
+"""Information from which on `threshold` holds; the latter for questions that are framed."""
 SURE = 0.8
 """Share needed of an item that only just carries enough information."""
 DENSITY = 0.5
@@ -72,6 +72,7 @@ FRAMED_SURE, FRAMED_WORDS = 0.75, 0.6
 _MARKS = "|".join(QUESTION_MARKS).replace("?", "\\?", 1)
 _ASKS = re.compile(_MARKS.encode())
 _LINE = re.compile(f"[\n|]|{_MARKS}".encode())
+_OPENS = re.compile(f'[\n|>.!:)"*\\]]|\u3002|\uff01|\uff1a|\u201c|{_MARKS}'.encode())
 _SENTENCE = re.compile(f"[\n|>.!]|\u3002|\uff01|{_MARKS}".encode())
 PASSAGE_WORDS = 400
 """Words after a passage within which its questions may stand."""
@@ -147,7 +148,7 @@ class _Text(NamedTuple):
         if not opens:
             begin = int(self.ends[first - 1])
             stop = int(self.starts[place.start - max(place.before - 1, 0)])
-            opens = _SENTENCE.search(self.data, begin, stop) is not None
+            opens = _OPENS.search(self.data, begin, stop) is not None
         begin = int(self.ends[min(place.end + max(place.behind - 1, 0), len(self.ends)) - 1])
         stop = int(self.starts[end]) if end < len(self.starts) else len(self.data)
         asks = _ASKS.search(self.data, begin, stop) is not None
@@ -292,7 +293,9 @@ class Contamination:
         size = int(self._sizes[question])
         framed, asks = text.frame(asked, bool(self.index.asks[question]))
         lack = size // EDGE if size >= EDGE_FROM else 0
-        lack += EDGE_FRAMED * framed + EDGE_ASKS * asks
+        # a statement lacks the words that ask
+        said = self.index.asks[question] and not asks and asked.before
+        lack += EDGE_FRAMED * (framed and not said) + EDGE_ASKS * asks
         lack += EDGE_ANSWERED * any(
             kind == ANSWER and 0 <= place.start - asked.end <= EDGE_ANSWER
             for kind, _, place in others
@@ -327,7 +330,7 @@ class Contamination:
             (kind, float(index.totals[part]), found) for kind, part, found in parts
         ]
         words, distinct = (int(of[parts[0][1]]) for of in (self._sizes, index.distinct))
-        sure = FRAMED_SURE if framed else SURE
+        sure = (FRAMED_SURE, FRAMED_ENOUGH) if framed else (SURE, ENOUGH)
         if not framed and parts[0][2].same < np.interp(words, *WORD_SHARE) * words:
             return 0.0
         best = 0.0
@@ -339,7 +342,7 @@ class Contamination:
                 kind == PASSAGE or self._completes(parts) for kind, _, _ in chosen
             ):
                 continue
-            if share >= needed(whole, rules.threshold, sure):
+            if share >= needed(whole, rules.threshold, *sure):
                 best = max(best, min(share, 1.0))
         return best
 
@@ -390,10 +393,12 @@ def _apart(places: list[Place]) -> list[Place]:
     return apart
 
 
-def needed(information: float, threshold: float, sure: float = SURE) -> float:
+def needed(
+    information: float, threshold: float, sure: float = SURE, enough: float = ENOUGH
+) -> float:
     """Share of so much information (nats) that must be found; above 1 if it is too little."""
     if information < LEAST:
         return 2.0
-    part = min((information - LEAST) / (ENOUGH - LEAST), 1.0)
+    part = min((information - LEAST) / (enough - LEAST), 1.0)
     sure = max(sure, threshold)
     return sure - part * (sure - threshold)

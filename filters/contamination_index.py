@@ -29,7 +29,7 @@ LEAST = 25.0
 MOST = 9.0
 """Weight of a word seen nowhere else."""
 NUMBER = np.float32(3.5)
-"""Most that a number counts, or a name such as *H2*: rows of them stand anywhere."""
+"""Most that a number counts, a letter, or a name such as *H2*: rows of them stand anywhere."""
 CODE = 3
 """Bytes of such names."""
 HAN, LETTER = np.float32(3.0), np.float32(1.5)
@@ -133,8 +133,9 @@ def _most(texts: Texts, origins: np.ndarray, words: Words) -> np.ndarray:
     most = np.full(len(words.hashes), MOST, np.float32)
     first, last = (texts.data[origins + at] for at in (words.starts, words.ends - 1))
     digits = [(at >= ord("0")) & (at <= ord("9")) for at in (first, last)]
-    brief = words.ends - words.starts <= CODE  # H1, 3D
-    most[(digits[0] & digits[1]) | (brief & (digits[0] | digits[1]))] = NUMBER
+    sizes = words.ends - words.starts
+    most[(digits[0] & digits[1]) | ((digits[0] | digits[1]) & (sizes <= CODE))] = NUMBER
+    most[sizes == 1] = NUMBER
     wide = np.flatnonzero(first >= 0xE0)
     starts = origins[wide] + words.starts[wide]
     one, two, three = (texts.data[starts + k].astype(np.int64) for k in range(3))
