@@ -15,6 +15,7 @@ from corpusmill.mix_options import (
     ModelFolder,
     Question,
     Ratios,
+    Scaled,
     StudyFile,
     Workers,
     asks,
@@ -137,6 +138,7 @@ def solve(
     metrics: Metrics = None,
     *,
     question: Question,
+    scaled: Scaled = False,
     available: Available = None,
     out_model: ModelFolder = None,
     workers: Workers = None,
@@ -151,10 +153,12 @@ def solve(
     if study:
         from mixing.questions import solve_study
 
-        found = solve_study(study, *_at_work(workers, address), **asked)
+        found = solve_study(study, *_at_work(workers, address), **asked, scaled=scaled)
     else:
         from mixing.imported import solve_tables
 
+        if scaled:
+            raise UserError("mix solve: --scaled needs a study whose confirmation has anchors")
         with following("fit") as tell:
             found = solve_tables(ratios, metrics, available, out_model, tell=tell, **asked)
         for line in found.notes:

@@ -60,6 +60,9 @@ Distance = Annotated[
 Fading = Annotated[
     bool | None, typer.Option("--fading/--no-fading", help="Repeated text counts less.")
 ]
+Scaled = Annotated[
+    bool, typer.Option("--scaled", help="Weigh tasks by their scale in the confirmation's runs.")
+]
 Available = Annotated[
     str | None,
     typer.Option(help="CSV of an imported swarm's domains and their tokens.", metavar="T.csv"),

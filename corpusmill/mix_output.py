@@ -112,6 +112,16 @@ def show_answer(answer) -> None:
         f"ties: mixes predicted within {answer.slack:.2g} {unit} of the best ({whence}); "
         f"optimal to {answer.gap:.0e} {unit}"
     )
+    if answer.scale:
+        slopes = ", ".join(
+            f"{task} × {slope:.2f}" for task, slope in zip(answer.tasks, answer.scale, strict=True)
+        )
+        output.print(
+            f"weights are multiplied by what a unit of each task's loss is worth at the size of "
+            f"the confirmation: {slopes}",
+            markup=False,
+            soft_wrap=True,
+        )
     weighted = [
         f"{task} {words.percent(weight)}"
         for task, weight in zip(answer.tasks, answer.weights, strict=True)

@@ -124,6 +124,8 @@ class Answer:
     prices, pareto, beyond
         What easing a limit buys; the best mixes as weight moves to one family; how far the answer
         moves when the question changes a little.
+    scale
+        Slopes by which the tasks' weights were multiplied, (tasks,); empty where they were not.
     """
 
     domains: list[str]
@@ -154,6 +156,7 @@ class Answer:
     gap: float
     fit: Fit
     swarm: dict[str, Any] = field(default_factory=dict)
+    scale: list[float] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

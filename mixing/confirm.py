@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from mixing.validation import score
+from mixing.scale import transfer
 
 LEVEL = 0.9
 
@@ -29,7 +29,7 @@ def compare(answer: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any
         recommended mix's; positive is better), ``low`` and ``high`` (90 % Student t interval of
         the paired differences), ``tasks`` (difference by task) and ``verdict``: win, tie or
         lose, or untested with a single seed. ``losses`` holds every mix's mean loss by seed,
-        ``transfer`` what `transfer` says. None without runs.
+        ``transfer`` what `mixing.scale.transfer` says. None without runs.
     """
     if not runs:
         return None
@@ -67,48 +67,17 @@ def compare(answer: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any
         "losses": losses,
         "seeds": len(own),
         "tokens": runs[0]["tokens"],
-        "transfer": transfer(answer, runs),
+        "transfer": transfer(_known(answer), answer["domains"], tasks, runs),
     }
 
 
-def transfer(answer: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """How the losses at the confirmation's size follow what the swarm predicts, task by task.
-
-    Ranks within a task carry over from small proxies to large models; the scales of the tasks move
-    with the size, so that their mean ranks mixes worse than any of them. A line for each task,
-    fitted to the mixes trained at the larger size, puts the tasks in that size's units.
-
-    Returns
-    -------
-    dict or None
-        ``rho`` (rank correlation by task), ``scale`` (slope of the line by task, drawn towards
-        their common slope) and ``mixes``; None below four distinct mixes.
-    """
-    predicted = {tuple(mix): row for mix, row in zip(*_known(answer), strict=True)}
-    pairs: dict[tuple, list[np.ndarray]] = {}
-    for run in runs:
-        mix = tuple(run["mix"].get(name, 0.0) for name in answer["domains"])
-        if mix in predicted:
-            pairs.setdefault(mix, []).append(_losses(run, answer["tasks"]))
-    if len(pairs) < 4:
-        return None
-    X = np.array([predicted[mix] for mix in pairs])
-    Y = np.array([np.mean(rows, axis=0) for rows in pairs.values()])
-    x, y = X - X.mean(0), Y - Y.mean(0)
-    squares = (x * x).sum(0)
-    common = float((x * y).sum() / squares.sum()) if squares.sum() else 1.0
-    # as much weight for the common slope as for one mix of a task's usual spread
-    prior = squares.mean() / len(X)
-    scale = ((x * y).sum(0) + prior * common) / (squares + prior)
-    rho = score(Y, X).rho.tolist()
-    return {"mixes": len(pairs), "rho": rho, "scale": scale.tolist()}
-
-
-def _known(answer: dict[str, Any]) -> tuple[list, list]:
-    """Mixes with predicted or, where they were in the swarm, out-of-fold losses by task."""
-    swarm = answer["swarm"]["shares"]
-    mixes, losses = list(answer["mixes"].values()), list(answer["task_loss"].values())
-    return [*swarm, *mixes], [*answer["fit"]["predicted"], *losses]
+def _known(answer: dict[str, Any]) -> dict[tuple, np.ndarray]:
+    """Mixes with their predicted losses by task, out-of-fold where they were in the swarm."""
+    pairs = [
+        *zip(answer["mixes"].values(), answer["task_loss"].values(), strict=True),
+        *zip(answer["swarm"]["shares"], answer["fit"]["predicted"], strict=True),
+    ]
+    return {tuple(mix): np.array(losses) for mix, losses in pairs}
 
 
 def _named(answer: dict[str, Any], shares: list[float]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ def solve_study(
     caps: dict[str, float] | None = None,
     floors: dict[str, float] | None = None,
     limits: dict[str, Any] | None = None,
+    scaled: bool = False,
 ) -> Solved:
     """Answer a question with the fit that there is, which it makes where there is none.
 
@@ -54,6 +55,9 @@ def solve_study(
         Instead of, or besides, the study's.
     limits
         Other fields of the constraints to put in the place of the study's.
+    scaled
+        Whether weights are multiplied by what a unit of each task's loss is worth at the size of
+        the confirmation.
 
     Raises
     ------
@@ -88,7 +92,14 @@ def solve_study(
         task_weights(given, runs.tasks, runs.families, default, "--weights"),
         facts["license_fractions"],
     )
-    answer = find_answer(runs, model, ask, whole=False)
+    if scaled:
+        from mixing.scale import scaled_weights, study_scale
+
+        scale = study_scale(study, runs, model)
+        ask = replace(ask, weights=scaled_weights(ask.weights, scale))
+        answer = replace(find_answer(runs, model, ask, whole=False), scale=scale)
+    else:
+        answer = find_answer(runs, model, ask, whole=False)
     return Solved(answer, read - began, time.perf_counter() - read, done)
 
 

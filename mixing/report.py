@@ -153,6 +153,7 @@ def build_view(
         "confirmation": confirmation,
         "confirmed_tasks": _confirmed_tasks(answer, confirmation),
         "transfer": (confirmation or {}).get("transfer"),
+        "at_scale": (confirmation or {}).get("at_scale"),
         "prices": [words.price(one, answer) for one in answer["prices"]],
         "pareto": _pareto(answer),
         "beyond": [one for one in answer["beyond"] if one["moved"] is not None],

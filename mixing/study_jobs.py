@@ -19,6 +19,7 @@ from mixing.proxy_jobs import read_run
 from mixing.refine import propose
 from mixing.report import write_report
 from mixing.runs_file import read_runs, study_ask, with_families
+from mixing.scale import answer_at_scale
 from mixing.story import study_story
 from mixing.study_file import Study
 from mixing.tables import write_table
@@ -121,9 +122,19 @@ def report_job(job: Job) -> Row:
         }
         confirmation = compare(answer, confirmed)
         study = Study.model_validate(arguments["study"])
+        if confirmation and confirmation["transfer"]:
+            confirmation["at_scale"] = _at_scale(study, answer, confirmation, arguments)
         story = study_story(study, answer, arguments)
         write_report(story, answer, confirmation, files)
         return work.commit(read=len(confirmed), kept=len(confirmed))
+
+
+def _at_scale(study, answer, confirmation, arguments) -> dict[str, Any]:
+    runs, facts = read_runs(arguments["runs"])
+    runs = with_families(runs, study)
+    model, ask = read_model(arguments["model"]), study_ask(study, runs, facts)
+    before = answer["mixes"]["recommended"]
+    return answer_at_scale(confirmation["transfer"]["scale"], runs, model, ask, before)
 
 
 def _plain(runs: Runs) -> dict[str, Any]:

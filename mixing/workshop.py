@@ -31,7 +31,7 @@ ANSWER_CODE = (
 )  # fmt: skip
 REPORT_CODE = (
     *ANSWER_CODE, "mixing.confirm", "mixing.export.mixture", "mixing.figures", "mixing.report",
-    "mixing.story", "mixing.words",
+    "mixing.scale", "mixing.story", "mixing.words",
 )  # fmt: skip
 ANSWER_LIBRARIES = ("numpy", "scipy", "scikit-learn", "matplotlib", "jinja2")
 ROUNDS = "rounds.json"
@@ -232,7 +232,7 @@ class Workshop(ProxyShop):
         proxies = [*swarm.trained, *confirmed.trained]
         scored = [row for one in (swarm, confirmed) for rows in one.scored for row in rows]
         arguments = {
-            "study": self.study.model_dump(mode="json"),
+            **self._asked(self.fitted()),
             "answer": self.path(answered, "answer"),
             "confirmed": [self.path(row, "run") for row in confirmed.trained],
             "confirmed_scores": [
@@ -250,7 +250,12 @@ class Workshop(ProxyShop):
                 self._json(self.proposed(number), "round") for number in range(1, self.rounds() + 1)
             ],
         }
-        rows = [answered, *confirmed.trained, *(row for rows in confirmed.scored for row in rows)]
+        rows = [
+            self.fitted(),
+            answered,
+            *confirmed.trained,
+            *(row for rows in confirmed.scored for row in rows),
+        ]
         config = [self.study.model_dump(mode="json", exclude={"root"}), look()]
         return self._late_job("report", "report", report_job, config, rows, arguments, REPORT_CODE)
 

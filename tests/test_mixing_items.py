@@ -13,7 +13,7 @@ from mixing.items import ItemScores, item_shifts, read_items
 from mixing.model import fit_model
 from mixing.proxy_jobs import SCORES
 from proxies.evaluate import ratio
-from tests.test_mixing import planted
+from tests.planted import planted
 
 
 def test_shifts_spread_as_the_standard_error_of_a_ratio_says():
