@@ -24,7 +24,8 @@ Cuts = dict[tuple[str, str], tuple[float, str | None]]
 def cuts_in_force(root: str) -> Cuts:
     """Where the cuts of a run over its whole corpus lie."""
     found: Cuts = {}
-    for row in Ledger(root).rows("quality-scale"):
+    ledger = Ledger(root)
+    for row in ledger.rows("quality-settle") or ledger.rows("quality-scale"):
         with storage.open_input(storage.join(root, row.files["scale"].path)) as file:
             columns = pq.ParquetFile(file).read().to_pydict()
         for kind, name, part, value in zip(*columns.values(), strict=True):
@@ -74,11 +75,11 @@ def _tests(recipe: Recipe, own: str | None, side: str, cuts: Cuts) -> Iterator[t
             yield f"{name}:above_max", f"{score} > CAST({model.max!r} AS FLOAT)"
         if model.top is not None and ("cut", name) in cuts:
             cut = f"CAST({cuts['cut', name][0]!r} AS FLOAT)"
-            last = cuts["tie", name][1]
             if below:
                 yield f"{name}:below_top", f"{score} < {cut}"
-            # of those right at the cut, the run decides by the id
-            yield f"{name}:below_top", f"{score} = {cut} AND id > {literal(last)}"
+            if ("tie", name) in cuts:  # of those right at the cut, the run decides by the id
+                last = cuts["tie", name][1]
+                yield f"{name}:below_top", f"{score} = {cut} AND id > {literal(last)}"
         for label in model.drop:
             yield f"{name}:label_{label}", f"{Feature('labels', name).sql} = {literal(label)}"
     for name, ensemble in quality.ensembles.items():

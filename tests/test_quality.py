@@ -359,7 +359,7 @@ def test_a_cut_on_a_score_keeps_what_the_recipe_would(milled, tmp_path, side, cu
     folder, path = milled
     root = str(folder / "run")
     changed = load_recipe(str(path)).quality.model_dump()
-    files = (folder / "run/attributes/quality-scale").rglob("*.parquet")
+    files = (folder / "run/attributes/quality-settle").rglob("*.parquet")
     scale = load_scale([str(file) for file in files])
     if side == "below":  # the cut takes the place of both that the recipe has
         changed["models"]["good"]["min"] = cut
