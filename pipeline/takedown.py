@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from catalogs import storage
 from catalogs.applied import KIND
 from catalogs.catalog import save_catalog
+from catalogs.errors import UserError
 from catalogs.ledger import File, Ledger, Row
 from catalogs.takedown import Takedown
 from pipeline.consent import VERDICTS
@@ -57,9 +58,16 @@ def take_down(
         False only looks.
     each
         Called with each ledger row whose files were written anew.
+
+    Raises
+    ------
+    UserError
+        When the run holds no documents.
     """
     ledger = Ledger(root)
     rows = ledger.rows()
+    if not any(row.step == "ingest" for row in rows):
+        raise UserError(f"{root}: holds no documents yet; run its recipe first")
     takedown = Takedown.load(root) | asked
     hits, report = find(ledger, rows, takedown)
     if not apply:

@@ -12,9 +12,11 @@ from catalogs.audit import audit
 from catalogs.catalog import open_catalog
 from catalogs.explain import find
 from catalogs.ledger import Ledger
+from catalogs.takedown import Takedown
 from pipeline.recipe import load_recipe
 from pipeline.run import run
 from pipeline.schedule import Settings, start_ray
+from pipeline.takedown import take_down
 from tests.inputs import files_of, html, prose, response, write_recipe
 
 SETTINGS = Settings(workers=2)
@@ -181,3 +183,25 @@ def test_a_later_run_is_not_judged_against_what_was_refused(copies):
         "http://d.test/3": "kept",  # its copy was refused
         "http://d.test/4": "dedup:exact_duplicate",
     }
+
+
+def test_takedown_where_some_were_refused(copies):
+    root = mill(copies, consent={"mode": "permissive"})
+    gone = ["http://a.test/near", "http://b.test/other"]
+    take_down(str(root), Takedown.of(urls=gone))
+    assert audit(str(root)).problems == []
+    mill(copies, consent={"mode": "permissive"})
+    assert fates(root) == {
+        **dict.fromkeys(gone, "takedown:url"),
+        "http://a.test/exact": "consent:noai",
+        "http://a.test/alone": "consent:noai",
+        "http://b.test/exact": "kept",
+        "http://b.test/near": "kept",
+    }
+
+
+def test_takedown_of_what_stayed_hands_on_to_its_copy(copies):
+    mill(copies)
+    assert fates(copies / "run")["http://a.test/near"] == "kept"
+    take_down(str(copies / "run"), Takedown.of(urls=["http://a.test/near"]))
+    assert fates(mill(copies))["http://b.test/near"] == "kept"
