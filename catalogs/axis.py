@@ -90,4 +90,6 @@ def number(value: float | None) -> str:
         return "–"
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
+    if 0.999 < value < 1:  # a probability: 0.99983 is no 1
+        return f"{value:.{min(math.ceil(-math.log10(1 - value)) + 1, 8)}f}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -113,7 +113,7 @@ def tune(root: str, question: Question, doc: str = "") -> Tuning:
         except duckdb.Error as error:
             line = str(error).splitlines()[0]
             raise UserError(f"--where {question.where!r} does not run: {line}") from None
-        ask = _Asker(catalog, base)
+        ask = Asker(catalog, base)
         documents = ask.row("SELECT count(*) AS n FROM rows")["n"]
         if not documents:
             raise UserError(f"{root}: no document has a value of '{question.feature}' there")
@@ -152,8 +152,11 @@ def tune(root: str, question: Question, doc: str = "") -> Tuning:
         )
 
 
-def rows_sql(question: Question) -> str:
-    """One row per document that has columns, kept or not, with what became of it and why."""
+def rows_sql(question: Question, kind: str = "DOUBLE") -> str:
+    """One row per document that has columns, kept or not, with what became of it and why.
+
+    `kind` is the SQL type that values are taken as.
+    """
     column = Feature.of(question.feature).sql
     where = f" AND ({question.where})" if question.where else ""
     applies = "true"
@@ -163,7 +166,7 @@ def rows_sql(question: Question) -> str:
     stages = ", ".join(literal(stage) for stage in ("kept", "dedup", *question.stages))
     return f"""WITH {_ALL_ROWS}, judged AS (
   SELECT row_id, id, source, uri, coalesce(language, 'none') AS language, fate,
-    coalesce(n_tokens, 0) AS tokens, CAST({column} AS DOUBLE) AS value, {applies} AS applies,
+    coalesce(n_tokens, 0) AS tokens, CAST({column} AS {kind}) AS value, {applies} AS applies,
     CASE WHEN split_part(fate, ':', 1) IN ({stages}) OR {own}
       THEN {_indented(question.others)}
       ELSE fate END AS other
@@ -190,7 +193,7 @@ _ALL_ROWS = f"""all_rows AS (
 _SUMS = "count(*) AS documents, coalesce(sum(tokens), 0)::BIGINT AS tokens"
 
 
-class _Asker:
+class Asker:
     """Runs a query over the table ``rows`` and writes it down as it can be run by anyone."""
 
     def __init__(self, catalog: duckdb.DuckDBPyConnection, base: str):
@@ -207,7 +210,7 @@ class _Asker:
         return self.table("", query).rows[0]
 
 
-def _cut(ask: _Asker, question: Question) -> float:
+def _cut(ask: Asker, question: Question) -> float:
     if question.cut is not None:
         return float(question.cut)
     if question.present:
@@ -245,7 +248,7 @@ def _without(catalog: duckdb.DuckDBPyConnection, question: Question) -> int:
     ).fetchone()[0]
 
 
-def _quantiles(ask: _Asker) -> Answer:
+def _quantiles(ask: Asker) -> Answer:
     parts = ",\n  ".join(f'quantile_disc(value, {q}) AS "{100 * q:g} %"' for q in QUANTILES)
     what = f'count(*) AS documents, min(value) AS "min",\n  {parts},\n  max(value) AS "max"'
     query = f"""SELECT coalesce(source, 'all') AS source, {what}
@@ -254,7 +257,7 @@ ORDER BY grouping(rows.source) DESC, documents DESC, source"""
     return ask.table("Quantiles", query)
 
 
-def _cuts(ask: _Asker, question: Question, whole: bool, marks: list[float]) -> Answer:
+def _cuts(ask: Asker, question: Question, whole: bool, marks: list[float]) -> Answer:
     shares = [share if question.side == "below" else 1 - share for share in DROPPED]
     spots = ask.row(
         f"SELECT quantile_disc(value, {shares}) AS spots FROM rows "
@@ -273,7 +276,7 @@ GROUP BY cut ORDER BY cut"""
     return ask.table("What each cut keeps", query)
 
 
-def _groups(ask: _Asker, by: str, passes: str) -> Answer:
+def _groups(ask: Asker, by: str, passes: str) -> Answer:
     decided = "status IN ('kept', 'cut')"
     query = f"""SELECT {by}, count(*) AS documents, bool_or(applies) AS applies,
   median(value) AS median,
@@ -288,7 +291,7 @@ FROM rows GROUP BY {by} ORDER BY documents DESC, {by} LIMIT {GROUPS}"""
 
 
 def _near(
-    catalog: duckdb.DuckDBPyConnection, ask: _Asker, question: Question, cut: float
+    catalog: duckdb.DuckDBPyConnection, ask: Asker, question: Question, cut: float
 ) -> dict[str, Answer]:
     """Documents whose fate this cut alone decides, drawn from those nearest to it."""
     found = {}
@@ -303,12 +306,13 @@ def _near(
 ) ORDER BY {draw} LIMIT {question.samples}"""
         answer = ask.table(f"Just {side} the cut", query)
         answer.rows.sort(key=lambda row: (row["value"], row["row_id"]), reverse=side == "below")
-        _add_texts(catalog, answer.rows)
+        add_texts(catalog, answer.rows)
         found[side] = answer
     return found
 
 
-def _add_texts(catalog: duckdb.DuckDBPyConnection, rows: list[dict[str, Any]]) -> None:
+def add_texts(catalog: duckdb.DuckDBPyConnection, rows: list[dict[str, Any]]) -> None:
+    """The beginning of the text of each row, as ``text``."""
     ids = [row["row_id"] for row in rows]
     texts: dict[str, str] = {}
     for view in ("documents", "rejected"):

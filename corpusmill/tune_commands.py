@@ -30,7 +30,7 @@ def tune(
     feature: Annotated[
         str,
         typer.Argument(
-            help="A numeric column of the view documents, or a score: \"scores['NAME']\".",
+            help="A numeric column of the view documents, \"scores['NAME']\", \"labels['NAME']\".",
             metavar="FEATURE",
         ),
     ],
@@ -42,6 +42,10 @@ def tune(
     ] = None,
     where: Annotated[
         str | None, typer.Option(help="SQL predicate: only these documents.", metavar="SQL")
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(help="Label to drop, of \"labels['NAME']\"; may be given again."),
     ] = None,
     samples: Annotated[
         int, typer.Option(min=0, max=200, help="Texts shown on either side of the cut.")
@@ -58,10 +62,11 @@ def tune(
 
     Example: corpusmill tune runs/demo gopher_alpha_word_frac --cut 0.75
     """
-    from catalogs.catalog import columns
+    from catalogs.catalog import columns, open_catalog
     from catalogs.feature import Feature
     from catalogs.tune import Question
     from catalogs.tune import tune as ask
+    from catalogs.tune_labels import is_label
     from catalogs.tune_page import headline, tune_page
     from pipeline.recipe import load_recipe
     from pipeline.recut import bounds_on, other_rules_sql
@@ -73,6 +78,15 @@ def tune(
     about, stages = Feature.of(feature), ("filter",)
     feature = about.name
     cuts = cuts_in_force(root) if about.key else {}
+    with open_catalog(root) as catalog:
+        labels = is_label(catalog, about)
+    if labels:
+        if cut is not None or side is not None:
+            raise UserError(f"{feature} has no order: give --drop LABEL instead of --cut or --side")
+        _tune_labels(root, recipe, about, cuts, drop or (), where, samples, seed, out)
+        return
+    if drop:
+        raise UserError(f"--drop: {feature} is no column of labels; give --cut")
     bounds = bounds_on(recipe, feature) + score_bounds(recipe, about, cuts)
     chosen = side.value if side else _side(bounds)
     others = other_rules_sql(recipe, feature, chosen)
@@ -104,6 +118,38 @@ def tune(
         )
     path = out or storage.join(root, "reports", f"tune-{about.slug}.html")
     write_page(path, tune_page(root, tuning))
+    output.print(f"page: {path}", soft_wrap=True, markup=False)
+
+
+def _tune_labels(root, recipe, about, cuts, drop, where, samples, seed, out) -> None:
+    from catalogs.tune import Question
+    from catalogs.tune_labels import dropped_now, label_headline, label_page, tune_labels
+    from pipeline.recut import other_rules_sql
+    from pipeline.recut_quality import dropped_labels, other_quality_sql
+
+    filters = other_rules_sql(recipe, about.name, "below")
+    present = dropped_labels(recipe, about)
+    question = Question(
+        feature=about.name,
+        present=dict.fromkeys(present, 0.0),
+        others=f"coalesce({filters},\n{other_quality_sql(recipe, about, 'below', cuts)})",
+        stages=("filter", "quality"),
+        where=where,
+        samples=samples,
+        seed=seed,
+    )
+    tuning = tune_labels(root, question, present, tuple(drop))
+    names = list(tuning.labels.columns)
+    rows = []
+    for row in tuning.labels.rows:
+        marks = ["dropped now"] * (row["label"] in dropped_now(tuning))
+        marks += ["looked at"] * (row["label"] in drop)
+        rows.append([*row.values(), ", ".join(marks)])
+    title = f"What labels of {about.name} keep, all other rules as they are"
+    show_table(title, [*names, ""], rows, " ".join(names[1:]))
+    output.print(label_headline(tuning), markup=False, soft_wrap=True)
+    path = out or storage.join(root, "reports", f"tune-{about.slug}.html")
+    write_page(path, label_page(root, tuning))
     output.print(f"page: {path}", soft_wrap=True, markup=False)
 
 

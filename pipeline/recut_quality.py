@@ -16,7 +16,7 @@ from pipeline.quality_ranks import RANKS
 from pipeline.recipe import Recipe
 from pipeline.recut import Bound
 
-SCORES = "scores"
+SCORES, LABELS = "scores", "labels"
 Cuts = dict[tuple[str, str], tuple[float, str | None]]
 """By (kind, name): the value of a cut over the corpus; of ties, the last id that stays."""
 
@@ -51,21 +51,29 @@ def score_bounds(recipe: Recipe, feature: Feature, cuts: Cuts) -> list[Bound]:
     return found
 
 
+def dropped_labels(recipe: Recipe, feature: Feature) -> dict[str, tuple[str, ...]]:
+    """Labels that a recipe drops, by source; none for other features."""
+    model = recipe.quality.models.get(feature.key or "")
+    if feature.column != LABELS or model is None or not model.drop:
+        return {}
+    return dict.fromkeys(recipe.sources if model.sources is None else model.sources, model.drop)
+
+
 def other_quality_sql(recipe: Recipe, feature: Feature, side: str, cuts: Cuts) -> str:
     """Why a row falls by rules of quality, those on this side of the feature left out, as SQL.
 
     An expression over the columns of the documents: the first reason, or NULL.
     """
-    own = feature.key if feature.column == SCORES else None
     cases = [
         f"WHEN {test} THEN {literal(f'quality:{reason}')}"
-        for reason, test in _tests(recipe, own, side, cuts)
+        for reason, test in _tests(recipe, feature, side, cuts)
     ]
     return "CASE\n" + "\n".join(cases) + "\nEND" if cases else "CAST(NULL AS VARCHAR)"
 
 
-def _tests(recipe: Recipe, own: str | None, side: str, cuts: Cuts) -> Iterator[tuple[str, str]]:
+def _tests(recipe: Recipe, feature: Feature, side: str, cuts: Cuts) -> Iterator[tuple[str, str]]:
     quality = recipe.quality
+    own = feature.key if feature.column == SCORES else None
     for name, model in quality.models.items():
         score = Feature(SCORES, name).sql
         below, above = ((name, side) != (own, one) for one in ("below", "above"))
@@ -80,8 +88,8 @@ def _tests(recipe: Recipe, own: str | None, side: str, cuts: Cuts) -> Iterator[t
             if ("tie", name) in cuts:  # of those right at the cut, the run decides by the id
                 last = cuts["tie", name][1]
                 yield f"{name}:below_top", f"{score} = {cut} AND id > {literal(last)}"
-        for label in model.drop:
-            yield f"{name}:label_{label}", f"{Feature('labels', name).sql} = {literal(label)}"
+        for label in model.drop if feature != Feature(LABELS, name) else ():
+            yield f"{name}:label_{label}", f"{Feature(LABELS, name).sql} = {literal(label)}"
     for name, ensemble in quality.ensembles.items():
         if ensemble.top is not None and ("cut", name) in cuts:
             least = cuts["cut", name][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -391,13 +392,54 @@ def test_a_cut_on_a_score_keeps_what_the_recipe_would(milled, tmp_path, side, cu
     assert f"keeps what is kept now: {count} documents" in now
 
 
+@pytest.mark.parametrize("drop", [[], ["law"], ["law", "spam"]])
+def test_dropping_labels_keeps_what_the_recipe_would(milled, tmp_path, drop):
+    folder, path = milled
+    root = str(folder / "run")
+    changed = load_recipe(str(path)).quality.model_dump()
+    changed["models"]["topic"]["drop"] = drop or ["spam"]
+    files = (folder / "run/attributes/quality-scale").rglob("*.parquet")
+    with open_catalog(root) as catalog:
+        rows = catalog.sql("SELECT * FROM documents WHERE dup_reason IS NULL").to_arrow_table()
+    rows = rows.set_column(rows.column_names.index("scores"), "scores", rows["scores"].cast(SCORES))
+    found = verdict_columns(
+        rows, Quality.model_validate(changed), _load_scale([str(file) for file in files])
+    )
+    # sources without labels are apart: no label of theirs can be dropped
+    labelled = [bool(labels) for labels in rows["labels"].to_pylist()]
+    kept = pc.and_(pc.is_null(found["quality_reason"]), pa.array(labelled))
+    options = [part for label in drop for part in ("--drop", label)]
+    page = tmp_path / "page.html"
+    result = invoke("tune", root, "labels['topic']", *options, "--out", page)
+    assert result.exit_code == 0, result.output
+    told = re.search(r"keeps (?:what is kept now: )?([\d,]+) documents", result.output)
+    assert int(told[1]) == pc.sum(kept).as_py()
+    assert "<script" not in page.read_text() and "dropped now" in page.read_text()
+    query = re.search(r"<pre>(WITH rows.*?)</pre>", page.read_text(), re.S)[1]
+    assert {row[0] for row in ask(root, html.unescape(query))} == {"maths", "spam", "law"}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["labels['topic']", "--drop", "lav"], "no document has that label (did you mean 'law'?)"),
+        (["labels['topic']", "--cut", "0.5"], "has no order: give --drop LABEL"),
+        (["scores['good']", "--drop", "law"], "is no column of labels; give --cut"),
+        (["labels['topics']"], "no document has labels['topics']"),
+    ],
+)
+def test_labels_that_cannot_be_dropped_are_told(milled, options, told):
+    result = invoke("tune", milled[0] / "run", *options)
+    assert isinstance(result.exception, UserError)
+    assert told in str(result.exception)
+
+
 @pytest.mark.parametrize(
     ("feature", "told"),
     [
         ("scores['goood']", "no document has scores['goood'] (did you mean 'good'?)"),
         ("good", "no column 'good' in the view documents; say scores['good']"),
         ("scores", "it cannot be cut; name one value, as in scores['KEY']"),
-        ("labels['topic']", "labels['topic'] is no number"),
     ],
 )
 def test_features_that_are_no_score_are_told(milled, feature, told):

@@ -270,7 +270,8 @@ def test_bins_are_the_same_in_sql_and_in_figures(quantiles, whole, mark, value):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(None, "–"), (3.0, "3"), (1234567, "1,234,567"), (0.12345, "0.123")]
+    ("value", "told"),
+    [(None, "–"), (3.0, "3"), (1234567, "1,234,567"), (0.12345, "0.123"), (0.999834, "0.99983")],
 )
 def test_numbers_as_people_read_them(value, told):
     assert number(value) == told
