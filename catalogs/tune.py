@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from catalogs.axis import Axis
+from catalogs.axis import Axis, number
 from catalogs.catalog import open_catalog
 from catalogs.document_views import FATE, LATER
 from catalogs.errors import UserError
@@ -263,7 +263,7 @@ def _cuts(ask: Asker, question: Question, whole: bool, marks: list[float]) -> An
         f"SELECT quantile_disc(value, {shares}) AS spots FROM rows "
         "WHERE status IN ('kept', 'cut') AND applies"
     )["spots"]
-    spots = [value if whole else float(f"{value:.3g}") for value in spots or []]
+    spots = [value if whole else float(number(value).replace(",", "")) for value in spots or []]
     values = sorted({float(value) for value in [*marks, *spots]})
     lines = ", ".join(f"(CAST({value!r} AS DOUBLE))" for value in values)
     query = f"""SELECT cut, count(row_id) AS documents, coalesce(sum(tokens), 0)::BIGINT AS tokens,

@@ -120,11 +120,11 @@ def cut_marks(tuning: Tuning) -> list[charts.Mark]:
 def _applies(tuning: Tuning) -> str:
     present, everywhere = tuning.question.present, tuning.question.everywhere
     if not present:
-        return "No filter of the recipe looks at this column: the cut applies to every source."
+        return "No rule of the recipe looks at this column: the cut applies to every source."
     named = ", ".join(f"{name} ({number(value)})" for name, value in present.items())
     if everywhere:
         return f"The cut applies to every source; in force it is only in {named}."
-    return f"The cut applies to the sources whose filters have it, with what is in force: {named}."
+    return f"The cut applies to the sources whose rules have it, with what is in force: {named}."
 
 
 def _bins(axis: Axis, rows: list[dict[str, Any]], wanted, what: str = "documents") -> list[int]:

@@ -398,12 +398,12 @@ def test_dropping_labels_keeps_what_the_recipe_would(milled, tmp_path, drop):
     root = str(folder / "run")
     changed = load_recipe(str(path)).quality.model_dump()
     changed["models"]["topic"]["drop"] = drop or ["spam"]
-    files = (folder / "run/attributes/quality-scale").rglob("*.parquet")
+    files = (folder / "run/attributes/quality-settle").rglob("*.parquet")
     with open_catalog(root) as catalog:
         rows = catalog.sql("SELECT * FROM documents WHERE dup_reason IS NULL").to_arrow_table()
     rows = rows.set_column(rows.column_names.index("scores"), "scores", rows["scores"].cast(SCORES))
     found = verdict_columns(
-        rows, Quality.model_validate(changed), _load_scale([str(file) for file in files])
+        rows, Quality.model_validate(changed), load_scale([str(file) for file in files])
     )
     # sources without labels are apart: no label of theirs can be dropped
     labelled = [bool(labels) for labels in rows["labels"].to_pylist()]
