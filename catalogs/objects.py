@@ -283,7 +283,18 @@ def _session() -> requests.Session:
     return _local.session
 
 
-class S3Object(Object):
+class StoredObject(Object):
+    """An object of a store whose client reads a range as a whole; subclasses have ``piece``."""
+
+    def fetch(self, start: int, stop: int) -> Iterator[bytes]:
+        if self.size is None:
+            self.look()
+        stop = min(stop, self.size)
+        if start < stop:
+            yield self.piece(start, stop)
+
+
+class S3Object(StoredObject):
     """An object of S3, through the client that comes with Arrow; its own retries are off."""
 
     def __init__(self, path: str, timeout: float, anonymous: bool):
@@ -298,15 +309,9 @@ class S3Object(Object):
         self.known(size, tag.decode())
         self.file = file
 
-    def fetch(self, start: int, stop: int) -> Iterator[bytes]:
-        if self.size is None:
-            self.look()
-        stop = min(stop, self.size)
-        if start >= stop:
-            return
+    def piece(self, start: int, stop: int) -> bytes:
         with _arrow_faults(self.path):
-            piece = self.file.read_at(stop - start, start)
-        yield piece
+            return self.file.read_at(stop - start, start)
 
 
 @functools.lru_cache(64)
@@ -388,7 +393,7 @@ def _fsspec_faults(path: str) -> Iterator[None]:
     _hosts[path.split("://", 1)[0]].answered()
 
 
-class FsspecObject(Object):
+class FsspecObject(StoredObject):
     """An object of any other protocol, through fsspec."""
 
     def __init__(self, path: str, timeout: float):
@@ -401,15 +406,9 @@ class FsspecObject(Object):
             info = self.fs.info(self.inner)
         self.known(int(info["size"]), fsspec_stamp(info))
 
-    def fetch(self, start: int, stop: int) -> Iterator[bytes]:
-        if self.size is None:
-            self.look()
-        stop = min(stop, self.size)
-        if start >= stop:
-            return
+    def piece(self, start: int, stop: int) -> bytes:
         with _fsspec_faults(self.path):
-            piece = self.fs.cat_file(self.inner, start, stop)
-        yield piece
+            return self.fs.cat_file(self.inner, start, stop)
 
 
 def find(pattern: str, anonymous: bool = False) -> list[str]:

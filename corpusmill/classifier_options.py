@@ -30,7 +30,6 @@ FirstChars = Annotated[
 Label = Annotated[str | None, typer.Option(help="Label whose probability is the score.")]
 Samples = Annotated[int, typer.Option(min=0, max=100, help="Texts shown at each place.")]
 Seed = Annotated[int, typer.Option(help="What is drawn by chance is drawn with it.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Jobs at once; default all CPUs.")]
 PageOut = Annotated[
     str | None, typer.Option(help="Where the page goes; default RUN/reports/scores-NAME.html.")
 ]

@@ -19,12 +19,12 @@ from corpusmill.classifier_options import (
     Seed,
     TextColumn,
     WholeFiles,
-    Workers,
     check_name,
     name_of,
     say,
 )
 from corpusmill.classifier_show import show_card
+from corpusmill.options import Workers
 from corpusmill.run_commands import Run
 from corpusmill.terminal import output, progress
 

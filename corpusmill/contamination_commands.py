@@ -9,6 +9,7 @@ import typer
 
 from catalogs import storage
 from catalogs.errors import UserError
+from corpusmill.options import Workers
 from corpusmill.run_commands import Run
 from corpusmill.terminal import output, progress, show_table
 
@@ -39,9 +40,7 @@ def contamination(
     samples: Annotated[
         int, typer.Option(min=0, max=200, help="Items shown beside their documents, on the page.")
     ] = 12,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Jobs at once; default all CPUs.")
-    ] = None,
+    workers: Workers = None,
     out: Annotated[
         str | None,
         typer.Option(help="Where the page goes; default RUN/reports/contamination.html."),

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from catalogs import storage
 from catalogs.errors import UserError, explain_validation
+from corpusmill.options import Workers
 from corpusmill.terminal import errors, output, progress, show_table, size
 
 Files = Annotated[
@@ -52,9 +53,7 @@ def dedup(
     against: Annotated[
         list[str] | None, typer.Option(help="A finished run that comes before these files.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Jobs at once; default all CPUs.")
-    ] = None,
+    workers: Workers = None,
     memory: Annotated[int, typer.Option(min=128, help="Memory of one job, MiB.")] = 1024,
 ) -> None:
     """Find exact and near duplicates in any Parquet files with the columns id and text.

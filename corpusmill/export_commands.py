@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from catalogs.errors import UserError
+from corpusmill.options import Address, Workers, parse_tokens
 from corpusmill.terminal import errors, output, progress, show_table, size
 
 
@@ -45,12 +46,8 @@ def export(
         float | None, typer.Option(help="Epochs of a domain at most, instead of the mixture's.")
     ] = None,
     shard_tokens: Annotated[str, typer.Option(help="Tokens to a shard, about.")] = "32M",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Jobs at once; default all CPUs.")
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join; default RAY_ADDRESS, else local.")
-    ] = None,
+    workers: Workers = None,
+    address: Address = None,
 ) -> None:
     """Write a mixture as training shards: drawn, repeated, tokenised, packed and shuffled.
 
@@ -68,7 +65,7 @@ def export(
     from pipeline.schedule import Settings
 
     loaded = load_mixture(mixture)
-    wanted = _count("--tokens", tokens) if tokens is not None else loaded.tokens
+    wanted = parse_tokens("--tokens", tokens) if tokens is not None else loaded.tokens
     if wanted is None:
         raise UserError(f"{mixture}: names no number of tokens; give --tokens, such as 10B")
     if max_epochs is not None and max_epochs <= 0:
@@ -83,7 +80,7 @@ def export(
         tokenizer=tokenizer,
         context=context,
         seed=seed,
-        shard_tokens=_count("--shard-tokens", shard_tokens),
+        shard_tokens=parse_tokens("--shard-tokens", shard_tokens),
         max_epochs=max_epochs,
     )
     folder = out or os.path.relpath(loaded.path(f"{loaded.name}-{format}"))
@@ -177,15 +174,3 @@ def audit_export(folder: str) -> None:
     if result.problems:
         raise typer.Exit(1)
     output.print("the shares hold, and every copy of a document is there once and whole")
-
-
-def _count(option: str, text: str) -> int:
-    from mixing.study_file import parse_count
-
-    try:
-        count = parse_count(text)
-    except ValueError as error:
-        raise UserError(f"{option}: {error}") from None
-    if count < 1:
-        raise UserError(f"{option} {text}: expected at least 1")
-    return count

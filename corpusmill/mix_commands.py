@@ -8,7 +8,6 @@ import typer
 
 from catalogs.errors import UserError
 from corpusmill.mix_options import (
-    Address,
     Available,
     MaybeStudy,
     Metrics,
@@ -21,6 +20,7 @@ from corpusmill.mix_options import (
     asks,
 )
 from corpusmill.mix_output import following, show_answer, show_fit, show_plan
+from corpusmill.options import Address
 from corpusmill.terminal import errors, output, progress
 
 app = typer.Typer(help="Study mixtures: which sources in which proportions.", no_args_is_help=True)

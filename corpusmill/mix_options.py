@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from catalogs.errors import UserError
+from corpusmill.options import parse_tokens
 
 StudyFile = Annotated[str, typer.Argument(help="The study, a YAML file.", metavar="STUDY")]
 MaybeStudy = Annotated[
@@ -18,9 +19,6 @@ MaybeStudy = Annotated[
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Proxies trained at once; default all CPUs.")
-]
-Address = Annotated[
-    str | None, typer.Option(help="Ray cluster to join; default RAY_ADDRESS, else local.")
 ]
 Ratios = Annotated[
     str | None,
@@ -88,7 +86,7 @@ class Question:
 
         return {
             "weights": parse_pairs(self.weights, "--weights") if self.weights else None,
-            "tokens": _tokens(self.tokens),
+            "tokens": None if self.tokens is None else parse_tokens("--tokens", self.tokens),
             "caps": parse_pairs(self.caps or [], "--cap"),
             "floors": parse_pairs(self.floors or [], "--floor"),
             "limits": _limits(self.max_epochs, self.kl, self.guard, self.fading),
@@ -114,20 +112,6 @@ def asks(command: Callable) -> Callable:
             parameters.append(parameter)
     asking.__signature__ = own.replace(parameters=parameters)
     return asking
-
-
-def _tokens(text: str | None) -> int | None:
-    from mixing.study_file import parse_count
-
-    if text is None:
-        return None
-    try:
-        count = parse_count(text)
-    except ValueError as error:
-        raise UserError(f"--tokens: {error}") from None
-    if count < 1:
-        raise UserError(f"--tokens: expected at least one token, got {text}")
-    return count
 
 
 def _limits(max_epochs, kl, guard, fading) -> dict[str, Any]:

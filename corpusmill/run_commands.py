@@ -9,6 +9,7 @@ import typer
 from catalogs import storage
 from catalogs.errors import UserError
 from corpusmill.export_commands import audit_export
+from corpusmill.options import Address, Workers
 from corpusmill.terminal import errors, output, progress, show_table, size
 
 Recipe = Annotated[str, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE")]
@@ -25,12 +26,8 @@ def register(app: typer.Typer) -> None:
 def run(
     recipe: Recipe,
     out: Annotated[str | None, typer.Option(help="Run folder instead of the recipe's.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Jobs at once; default all CPUs.")
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join; default RAY_ADDRESS, else local.")
-    ] = None,
+    workers: Workers = None,
+    address: Address = None,
 ) -> None:
     """Mill a recipe into its run folder; run it again to go on after a kill.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -13,6 +15,16 @@ SUBJECTS = "the miller|a careful reader|our neighbour|the old archive|every engi
 VERBS = "keeps|measures|describes|remembers|repairs|compares|carries|explains"
 OBJECTS = "the stone wheel|a long report|three letters|the water level|each page|that promise"
 TAILS = "before the winter comes|with great patience|in the early morning|for those who ask"
+
+
+def corpusmill(*arguments, **options) -> subprocess.CompletedProcess:
+    """The command, run as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "corpusmill", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        **{"timeout": 280, **options},
+    )
 
 
 def prose(seed: int, sentences: int = 60) -> str:

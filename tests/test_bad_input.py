@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import gzip
 import os
-import subprocess
-import sys
 
 import pytest
 
 from catalogs.audit import audit
 from catalogs.catalog import open_catalog
-from tests.inputs import html, prose, response, write_jsonl, write_recipe, write_warc
+from tests.inputs import corpusmill, html, prose, response, write_jsonl, write_recipe, write_warc
 from tests.pdfs import encrypted_pdf, text_pdf
 
 GIANT = 50_000_000
 DEEP = 100_000
-
-
-def corpusmill(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "corpusmill", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        **options,
-    )
 
 
 def giant_page():

@@ -8,20 +8,10 @@ import sys
 
 import pytest
 
-from tests.inputs import html, small_sources, write_recipe
+from tests.inputs import corpusmill, html, small_sources, write_recipe
 
 VERBS = ["run", "submit", "status", "audit", "sql", "explain", "extract", "ocr", "features"]
 VERBS += ["dedup", "tune", "diff", "mix run"]
-
-
-def corpusmill(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "corpusmill", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        **options,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +16,7 @@ from catalogs.errors import UserError
 from pipeline.recipe import load_recipe
 from pipeline.run import run
 from pipeline.schedule import Settings
-from tests.inputs import prose, write_jsonl, write_recipe
+from tests.inputs import corpusmill, prose, write_jsonl, write_recipe
 
 NASTY = "<script>alert(1)</script> " + prose(900, 2)
 
@@ -163,15 +161,6 @@ def test_samples_are_drawn_by_the_seed_and_escaped(runs):
 )
 def test_changed_fields(a, b, changes):
     assert changed_fields(a, b) == changes
-
-
-def corpusmill(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "corpusmill", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
 
 
 def test_the_command_prints_tables_and_writes_a_page(runs, tmp_path):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 
 import duckdb
 import pytest
@@ -23,7 +21,7 @@ from pipeline.recipe import load_recipe
 from pipeline.recut import Bound, bounds_on, other_rules_sql
 from pipeline.run import run
 from pipeline.schedule import Settings
-from tests.inputs import prose, write_recipe
+from tests.inputs import corpusmill, prose, write_recipe
 
 WORDS = "gopher_n_words"
 NGRAMS = [f"top_{n}_gram" for n in (2, 3, 4)] + [f"duplicated_{n}_n_grams" for n in range(5, 11)]
@@ -191,15 +189,6 @@ def test_the_page_stands_alone_and_escapes_texts(runs):
     assert not re.search(r'(?:src|href)="(?!#)|url\((?!#)|@import', page)
     assert page.count("<svg") == page.count("</svg>") >= 4
     assert page == tune_page(root, asked(root, recipe, cut=10, samples=200))
-
-
-def corpusmill(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "corpusmill", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
 
 
 def test_the_command_prints_cuts_and_leaves_a_page(runs, tmp_path):

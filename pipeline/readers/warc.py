@@ -63,15 +63,39 @@ def read(
         Records present by the count of compressed members; None where members are not records.
     """
     known = take("warc", options, digests=POLICIES)
-    limit = known["max_bytes"]
+    return read_frames(
+        path,
+        container,
+        open_file,
+        {"response": known["max_bytes"] + HEADER_ALLOWANCE},
+        lambda frame, base: _response(frame, base, known),
+    )
 
-    def keep(fields: dict[str, str]) -> int:
-        return limit + HEADER_ALLOWANCE if record_type(fields) == "response" else 0
 
+def read_frames(
+    path: str,
+    container: str,
+    open_file: Callable[[str], BinaryIO],
+    largest: Mapping[str, int],
+    document: Callable[[Frame, dict[str, Any]], Record],
+) -> Generator[Record, None, int | None]:
+    """The records of a file of WARC's kind; yields and returns as `read`.
+
+    Parameters
+    ----------
+    largest
+        Largest block that is read, in bytes, by type of record; blocks of other types are passed
+        over.
+    document
+        Makes the record of a frame that was read well, from it and what is known of it so far.
+    """
     count = Count()
     with open_file(path) as file:
-        for frame in file_frames(InputFile(file), path, keep, count):
-            yield to_record(frame, container, lambda frame, base: _response(frame, base, known))
+        frames = file_frames(
+            InputFile(file), path, lambda fields: largest.get(record_type(fields), 0), count
+        )
+        for frame in frames:
+            yield _to_record(frame, container, document)
     return count.records
 
 
@@ -113,7 +137,7 @@ def _dialect(file: InputFile, path: str, codec: Codec | None) -> Dialect:
     return ARC if begins_arc(head) or named else WARC
 
 
-def to_record(
+def _to_record(
     frame: Frame, container: str, document: Callable[[Frame, dict[str, Any]], Record]
 ) -> Record:
     """The record of a frame; `document` makes those that were read well from frame and base."""

@@ -12,10 +12,9 @@ from typing import Any, BinaryIO
 
 from catalogs.errors import UserError, nearest
 from pipeline import charset, http_body
-from pipeline.readers.input_file import InputFile
 from pipeline.readers.options import MAX_BYTES, take
-from pipeline.readers.warc import file_frames, parse_date, record_type, to_record
-from pipeline.readers.warc_frames import Count, Frame
+from pipeline.readers.warc import parse_date, read_frames, record_type
+from pipeline.readers.warc_frames import Frame
 from pipeline.records import Record
 
 MAX_LINKS = 1000
@@ -55,15 +54,13 @@ def read(
             f"reader 'wat': option 'text_field': expected {', '.join(FIELDS)}, got "
             f"'{known['text_field']}'{nearest(known['text_field'], FIELDS)}"
         )
-
-    def keep(fields: dict[str, str]) -> int:
-        return known["max_bytes"] if record_type(fields) == "metadata" else 0
-
-    count = Count()
-    with open_file(path) as file:
-        for frame in file_frames(InputFile(file), path, keep, count):
-            yield to_record(frame, container, lambda frame, base: _page(frame, base, known))
-    return count.records
+    return read_frames(
+        path,
+        container,
+        open_file,
+        {"metadata": known["max_bytes"]},
+        lambda frame, base: _page(frame, base, known),
+    )
 
 
 def _page(frame: Frame, base: dict[str, Any], options: Mapping[str, Any]) -> Record:

@@ -7,10 +7,9 @@ from typing import Any, BinaryIO
 
 from pipeline import charset, http_body
 from pipeline.readers.digests import POLICIES, checked
-from pipeline.readers.input_file import InputFile
 from pipeline.readers.options import take
-from pipeline.readers.warc import file_frames, record_type, to_record
-from pipeline.readers.warc_frames import Count, Frame
+from pipeline.readers.warc import read_frames, record_type
+from pipeline.readers.warc_frames import Frame
 from pipeline.records import Record
 
 
@@ -26,16 +25,13 @@ def read(
     Conversion records to plain text carry `text`, others are rejected as `not_conversion`.
     """
     known = take("wet", options, digests=POLICIES)
-    limit = known["max_bytes"]
-
-    def keep(fields: dict[str, str]) -> int:
-        return limit if record_type(fields) == "conversion" else 0
-
-    count = Count()
-    with open_file(path) as file:
-        for frame in file_frames(InputFile(file), path, keep, count):
-            yield to_record(frame, container, lambda frame, base: _text(frame, base, known))
-    return count.records
+    return read_frames(
+        path,
+        container,
+        open_file,
+        {"conversion": known["max_bytes"]},
+        lambda frame, base: _text(frame, base, known),
+    )
 
 
 def _text(frame: Frame, base: dict[str, Any], options: Mapping[str, Any]) -> Record:
