@@ -8,9 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from filters.arrow import StringColumn, as_strings, texts_of
-from filters.pii_addresses import REGIONS, find_emails, find_phones, find_v4, find_v6, is_date
-from filters.pii_kernels import AT, BLOCK, COLONS, NUMBER, TOKEN, byte_kinds, find_places
-from filters.pii_keys import find_blocks, find_tokens
+from filters.pii_addresses import (
+    REGIONS,
+    find_emails,
+    find_phones,
+    find_spelled,
+    find_v4,
+    find_v6,
+    is_date,
+)
+from filters.pii_kernels import AT, BLOCK, COLONS, NUMBER, SPELLED, TOKEN, byte_kinds, find_places
+from filters.pii_keys import find_blocks, find_passwords, find_tokens
 from filters.pii_numbers import find_numbers
 from filters.pii_types import PII, TYPES, Find, settle
 
@@ -80,6 +88,9 @@ def find_in(
     for start, end, what in places:
         if what == AT:
             finds.update(find_emails(data, start))
+            finds.update(find_passwords(data, start))
+        elif what == SPELLED:
+            finds.update(find_spelled(data, start))
         elif what == COLONS:
             finds.update(find_v6(data, start, end))
         elif what == BLOCK:

@@ -24,15 +24,36 @@ _EMAIL_BODY = (
 )
 _EMAIL = re.compile(rb"(?<![\w.+@/:%-])" + _EMAIL_BODY)
 _EMAIL_SAID = re.compile(rb"(?<=[A-Za-z]:)" + _EMAIL_BODY)
+_LETTER = "A-Za-z0-9\u00c0-\u024f\u0370-\u052f\u0900-\u0dff"
+_EMAIL_WIDE = re.compile(
+    rf"(?<![\w.+@/%-])(?:[{_LETTER}](?:[{_LETTER}._%+'-]{{0,62}}[{_LETTER}_+-])?|(?<![^\s<(:])\w{{1,32}})@"
+    r"((?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24})(?![\w@(\[:/-])(?!\.\w)"
+)
+_IN_URL = re.compile(rb"://[^\s/@]*$")
+"""Before what would be an address but for a user and a password there."""
+_AT = rb"(?: ?[\[({<] ?at ?[\])}>] ?)"
+_DOT = rb"(?: ?[\[({<] ?(?:dot|punkt|\.) ?[\])}>] ?)"
+_LABEL = rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL_SPELLED = re.compile(
+    rb"(?<![\w.+@/:%-])([A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?)"
+    rb"(?:" + _AT + rb"(?P<host>" + _LABEL + rb"(?:(?:\.|" + _DOT + rb"| dot )" + _LABEL + rb")+)"
+    rb"| at (?P<said>" + _LABEL + rb"(?: dot " + _LABEL + rb")+))(?![\w@-])",
+    re.I,
+)
+_SPELLED_DOT = re.compile(_DOT + rb"| dot ", re.I)
 _RESERVED = re.compile(
     r"(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost|local|"
     r"localdomain|internal|onion|domain\.com|email\.com|yourdomain\.com)$"
 )
-_NOBODY = frozenset(b"git hg svn".split())
+_NOBODY = frozenset(("git", "hg", "svn"))
 _OCTET = rb"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _V4_BODY = _OCTET + rb"(?:\." + _OCTET + rb"){3}(?![\w-])(?!\.\d)(?!/\d{3})"
 _V4 = re.compile(rb"(?<![\w.,/-])" + _V4_BODY)
 _V4_URL = re.compile(rb"(?<=://)" + _V4_BODY)
+_PUBLIC = {"1.2.3.4", "8.8.8.8", "8.8.4.4", "1.0.0.1", "9.9.9.9", "4.2.2.2", "208.67.222.222"}
+"""Resolvers that anyone may ask, and the address of examples; as those of four equal numbers."""
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that has been given out of IPv6 (IANA)."""
 _V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}(?![\w:])")
 _ADDRESS_WORDS = re.compile(
     rb"(?<![<\w])(?:ip|ipv4|address|addr|adresse|host|server|client|dns|gateway|ping|from|router|"
@@ -61,7 +82,10 @@ _NOT_PHONE = re.compile(
 )
 _PHONE = re.compile(
     rb"(?<![\w.,/$+=-])(?<!\w-)(?:\+|\((?=\+?\d{1,5}\))\+?)?\d[\d ().\-/]{5,22}\d"
-    rb"(?![\w%])(?![-./,][\w])"
+    rb"(?!(?!x\d{1,6}(?!\w))[\w%])(?![-./,][\w])"
+)
+_EXTENSION = re.compile(
+    rb"(?:x|,? ?(?:ext(?:ension)?|x|durchwahl|dw|poste|interno|wew)[. :]{1,2})\d{1,6}(?!\w)", re.I
 )
 _PLAIN_US = re.compile(r"(?:\+?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}")
 _DATE = re.compile(
@@ -105,17 +129,55 @@ def find_emails(data: bytes, at: int) -> Iterator[Find]:
     low = max(0, at - 72)
     for shape in (_EMAIL, _EMAIL_SAID):
         for match in matches(shape, data, low, at + 256):
-            if match.start() < at < match.end() and _is_somebody(match):
-                yield Find(*match.span(), "email", "email", 0.95)
+            if match.start() < at < match.end() and _is_somebody(
+                match.group()[: at - match.start()].decode(), match.group(1).decode()
+            ):
+                start = match.start()
+                if _IN_URL.search(data, max(0, start - 64), start):
+                    return
+                if start and data[start - 1] >= 0x80:  # a name in other letters
+                    start = next((f.start for f in _find_wide(data, at)), start)
+                yield Find(start, match.end(), "email", "email", 0.95)
                 return
+    if any(byte >= 0x80 for byte in data[max(0, at - 16) : at + 24]):
+        yield from _find_wide(data, at)
 
 
-def _is_somebody(match: re.Match) -> bool:
-    domain = match.group(1).decode().lower()
-    name = match.group()[: match.start(1) - match.start() - 1]
+def _find_wide(data: bytes, at: int) -> Iterator[Find]:
+    """An e-mail address with letters beyond ASCII (RFC 6531) around the ``@`` at this byte."""
+    before = data[max(0, at - 96) : at].decode(errors="ignore")
+    after = data[at : at + 256].decode(errors="ignore")
+    for match in _EMAIL_WIDE.finditer(before + after):
+        if match.start() < len(before) < match.end() and _is_somebody(
+            match.group()[: len(before) - match.start()], match.group(1)
+        ):
+            start = at - len(before[match.start() :].encode())
+            yield Find(
+                start, at + len(after[: match.end() - len(before)].encode()), "email", "email", 0.95
+            )
+            return
+
+
+def find_spelled(data: bytes, start: int) -> Iterator[Find]:
+    """An e-mail address that is spelled out, ``name [at] host [dot] org``, near this byte."""
+    low = max(0, start - 96)
+    for match in matches(_EMAIL_SPELLED, data, low, start + 128):
+        host = _SPELLED_DOT.sub(b".", match.group("host") or match.group("said")).decode()
+        if match.start() <= start < match.end() and _is_somebody(match.group(1).decode(), host):
+            yield Find(*match.span(), "email", "spelled_email", 0.85)
+            return
+
+
+def _is_somebody(name: str, domain: str) -> bool:
+    domain = domain.lower()
+    if not domain.isascii():
+        try:
+            domain = domain.encode("idna").decode()
+        except UnicodeError:
+            return False
     return (
         name.lower() not in _NOBODY
-        and b".." not in name
+        and ".." not in name
         and not _RESERVED.search(domain)
         and _suffixes().publicsuffix(domain) not in (None, domain)
     )
@@ -132,12 +194,15 @@ def find_v4(data: bytes, start: int, end: int) -> Iterator[Find]:
                 continue
             if not address.is_global or address.is_multicast:
                 continue
+            if text in _PUBLIC or len(set(address.packed)) == 1:
+                continue
             line = before(data, match.start())
             if _VERSION_WORDS.search(line) or _opens_heading(data, match):
                 continue
             large = sum(byte >= SMALL for byte in address.packed)
-            said = shape is _V4_URL or _ADDRESS_WORDS.search(line)
-            plain = large > 1 and address.packed[0] > LOW and not _VERSIONS.search(line)
+            version = _VERSIONS.search(line)
+            said = shape is _V4_URL or (_ADDRESS_WORDS.search(line) and not version)
+            plain = large > 1 and address.packed[0] > LOW and not version
             if said or plain:
                 yield Find(*match.span(), "ip", "ipv4", 0.95 if said else 0.8)
 
@@ -160,7 +225,7 @@ def find_v6(data: bytes, start: int, end: int) -> Iterator[Find]:
             address = ipaddress.IPv6Address(text)
         except ValueError:
             continue
-        if address.is_global and not address.is_multicast:
+        if address in _UNICAST and address.is_global:
             yield Find(*match.span(), "ip", "ipv6", 0.95)
 
 
@@ -202,7 +267,8 @@ def _phone_at(data: bytes, start: int, end: int, regions: Sequence[str]) -> Find
     if not (7 <= digits <= 15 and text[-1].isdigit() and text.count("(") == text.count(")")):
         return None
     line = before(data, start)
-    said = bool(_PHONE_WORDS.search(line))
+    words = list(_PHONE_WORDS.finditer(line))
+    said = bool(words) and not re.search(rb"\d", line[words[-1].end() :])
     world = text.startswith(("+", "(+"))
     if not said and (_NOT_PHONE.search(line) or _DATE.match(text)):
         return None
@@ -217,7 +283,8 @@ def _phone_at(data: bytes, start: int, end: int, regions: Sequence[str]) -> Find
         return None
     own = (None,) if world else ("US",) if plain and not said else regions
     if any(_is_phone(text, region) for region in own):
-        return Find(start, end, "phone", "phone", sure)
+        extension = _EXTENSION.match(data, end)
+        return Find(start, extension.end() if extension else end, "phone", "phone", sure)
     return None
 
 

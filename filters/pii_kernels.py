@@ -14,9 +14,10 @@ from filters.arrow import readonly
 from filters.jit import inner, kernel
 from filters.swar import HIGH, letters, load_end, trailing_zeros
 
-NUMBER, TOKEN, AT, COLONS, BLOCK = 1, 2, 4, 8, 16
+NUMBER, TOKEN, AT, COLONS, BLOCK, SPELLED = 1, 2, 4, 8, 16, 32
 """What a place is: a stretch of digits with separators, a long run of letters and digits, an ``@``,
-a run of hexadecimal digits and colons, the first line of a block of key material."""
+a run of hexadecimal digits and colons, the first line of a block of key material, an *at* in
+brackets or a *dot* between blanks."""
 DIGITS = 6
 """Digits that a stretch needs ..."""
 DOTS = 3
@@ -25,7 +26,14 @@ GAP = 3
 """Separators in a row inside a stretch."""
 TOKEN_BYTES = 16
 _HEADS = tuple(
-    int.from_bytes(head, "big") for head in b"AK AS gh gi gl AI GO xo sk rk hf np py ey".split()
+    int.from_bytes(head, "big")
+    for head in b"sk- sk_ rk_ hf_ r8_ xox eyJ ghp gho ghu ghs ghr sq0 AIz".split()
+    + [b"SK" + bytes([digit]) for digit in b"0123456789abcdef"]
+)
+_LONG_HEADS = tuple(
+    int.from_bytes(head, "big")
+    for head in b"AKIA ASIA gith glpa GOCS xapp npm_ pypi shpa shpc shps dop_ doo_ dor_ gsk_ pplx "
+    b"dapi PMAK NRAK lin_ figd ATAT ntn_ sbp_ AGE-".split()
 )
 """How the tokens of `filters.pii_keys` begin."""
 _DIGIT, _LETTER, _JOIN, _SEPARATOR, _HEX = 1, 2, 4, 8, 16
@@ -97,10 +105,33 @@ def find_places(data, offsets, kinds, places):
                 begin, colons_until, colons = colon_run(data, i, origin, stop, kinds)
                 if colons >= 2 and colons_until - begin >= 8:
                     n = put(places, n, k, begin - origin, colons_until - origin, COLONS)
+            elif i + 4 < stop and is_spelled(data, i, byte):
+                n = put(places, n, k, i - origin, i + 4 - origin, SPELLED)
             elif byte == 0x2D and i + 11 <= stop and data[i + 5] == 0x42 and is_block(data, i):
                 n = put(places, n, k, i - origin, i + 11 - origin, BLOCK)
             i += 1
     return n
+
+
+@inner
+def is_spelled(data, i, byte):
+    """Whether ``[at]``, ``( at )`` or `` dot `` may begin at i; four bytes follow it."""
+    if byte == 0x20:
+        return (
+            data[i + 1] | 0x20 == 0x64
+            and data[i + 2] | 0x20 == 0x6F
+            and data[i + 3] | 0x20 == 0x74
+            and data[i + 4] == 0x20
+        )
+    if byte == 0x28 or byte == 0x5B or byte == 0x7B or byte == 0x3C:
+        j = i + 1 if data[i + 1] == 0x20 else i
+        after = data[j + 3]
+        return (
+            data[j + 1] | 0x20 == 0x61
+            and data[j + 2] | 0x20 == 0x74
+            and (after == 0x20 or after == 0x29 or after == 0x5D or after == 0x7D or after == 0x3E)
+        )
+    return False
 
 
 @inner
@@ -122,12 +153,18 @@ def is_token(data, low, begin, end, kinds):
 
     It is of capital letters and digits, or begins as tokens do.
     """
-    two = np.int64(data[begin]) << 8 | data[begin + 1]
+    head = np.int64(data[begin]) << 16 | np.int64(data[begin + 1]) << 8 | data[begin + 2]
     for k in range(len(_HEADS)):
-        if two == _HEADS[k]:
+        if head == _HEADS[k]:
             return True
-    if begin >= low + 3 and data[begin - 1] == 0x2E and data[begin - 2] == 0x47:  # SG.
-        return True
+    head = head << 8 | data[begin + 3]
+    for k in range(len(_LONG_HEADS)):
+        if head == _LONG_HEADS[k]:
+            return True
+    if begin >= low + 3 and data[begin - 1] == 0x2E:  # SG. hvs. dp.pt.
+        two = np.int64(data[begin - 3]) << 8 | data[begin - 2]
+        if two == 0x5347 or two == 0x7673 or two == 0x7662 or two == 0x7074 or two == 0x7374:
+            return True
     digit = False
     for k in range(begin, end):
         digit |= kinds[data[k]] & _DIGIT != 0
