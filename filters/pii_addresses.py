@@ -48,7 +48,7 @@ _RESERVED = re.compile(
 _NOBODY = frozenset(("git", "hg", "svn"))
 _OCTET = rb"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _V4_BODY = _OCTET + rb"(?:\." + _OCTET + rb"){3}(?![\w-])(?!\.\d)(?!/\d{3})"
-_V4 = re.compile(rb"(?<![\w.,/-])" + _V4_BODY)
+_V4 = re.compile(rb"(?<![\w./-])" + _V4_BODY)
 _V4_URL = re.compile(rb"(?<=://)" + _V4_BODY)
 _PUBLIC = {"1.2.3.4", "8.8.8.8", "8.8.4.4", "1.0.0.1", "9.9.9.9", "4.2.2.2", "208.67.222.222"}
 """Resolvers that anyone may ask, and the address of examples; as those of four equal numbers."""
@@ -56,7 +56,7 @@ _UNICAST = ipaddress.IPv6Network("2000::/3")
 """All that has been given out of IPv6 (IANA)."""
 _V6 = re.compile(rb"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}(?![\w:])")
 _ADDRESS_WORDS = re.compile(
-    rb"(?<![<\w])(?:ip|ipv4|address|addr|adresse|host|server|client|dns|gateway|ping|from|router|"
+    rb"(?<![<\w])(?:ip|ipv4|address|addr|adresse|host|server|client|dns|gateway|ping|router|"
     rb"remote|connect\w*|login|logged)\b",
     re.I,
 )
@@ -70,7 +70,7 @@ SMALL, LOW = 20, 10
 """An address with but one number from the first on, or that begins with no more than the second,
 may be that of a section, a version or an object identifier."""
 _PHONE_WORDS = re.compile(
-    rb"(?<![<\w])(?:phone|tel|telephone|t[e\xc3\xa9]+l[e\xc3\xa9]*(?:phone|fono)?|telefon\w*|fax|mobile|mob|cell|call|"
+    rb"(?<![<\w])(?:phone|tel|telephone|t[e\xc3\xa9]+l[e\xc3\xa9]*(?:phone|fono)?|telefo+n\w*|fax|mobile|mob|cell|call|"
     rb"whatsapp|sms|handy|m[o\xc3\xb3]+vil|celular|portable|contact|hotline|rufnummer|tlf|puh|gsm|"
     rb"ring|dial)\b",
     re.I,
@@ -81,8 +81,8 @@ _NOT_PHONE = re.compile(
     re.I,
 )
 _PHONE = re.compile(
-    rb"(?<![\w.,/$+=-])(?<!\w-)(?:\+|\((?=\+?\d{1,5}\))\+?)?\d[\d ().\-/]{5,22}\d"
-    rb"(?!(?!x\d{1,6}(?!\w))[\w%])(?![-./,][\w])"
+    rb"(?<![\w./$+-])(?<!\w-)(?:(?<!\d,)|(?=\+))(?:\+|\((?=\+?\d{1,5}\))\+?)?\d[\d ().\-/]{5,22}\d"
+    rb"(?!(?!x\d{1,6}(?!\w))[\w%])(?![-./]\w)(?!,\d{1,2}(?!\d))"
 )
 _EXTENSION = re.compile(
     rb"(?:x|,? ?(?:ext(?:ension)?|x|durchwahl|dw|poste|interno|wew)[. :]{1,2})\d{1,6}(?!\w)", re.I
@@ -93,6 +93,8 @@ _DATE = re.compile(
     r"(?:[0-2]?\d|3[01])[-./ ](?:[0-2]?\d|3[01])[-./ ](?:19|20)\d\d|"
     r"(?:1[5-9]|20)\d\d ?[-/ ] ?(?:1[5-9]|20)\d\d)(?!\d)"
 )
+BARE = 0.65
+"""Confidence of a national number that is written as numbers of its country are, without a word."""
 REGIONS = {
     "en": ("US", "GB"),
     "de": ("DE", "AT", "CH"),
@@ -279,13 +281,31 @@ def _phone_at(data: bytes, start: int, end: int, regions: Sequence[str]) -> Find
         sure = 0.9
     elif plain:
         sure = 0.7
+    elif digits >= 9 and text.startswith(("0", "(0")) and not text.isdigit():
+        sure = BARE
     else:
         return None
     own = (None,) if world else ("US",) if plain and not said else regions
+    if sure == BARE:
+        own = tuple(region for region in regions if _is_written(text, region))
     if any(_is_phone(text, region) for region in own):
         extension = _EXTENSION.match(data, end)
         return Find(start, extension.end() if extension else end, "phone", "phone", sure)
     return None
+
+
+def _is_written(text: str, region: str) -> bool:
+    """Whether a number is written the way numbers of a country are, with its 0 in front."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return False
+    national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    abroad = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    return re.sub(r"[-/.]", " ", text) in (
+        re.sub(r"[-/.]", " ", national),
+        re.sub(r"[-/.]", " ", abroad.replace("+", "00")),
+    )
 
 
 def _is_phone(text: str, region: str | None) -> bool:

@@ -76,7 +76,8 @@ def find_tokens(data: bytes, start: int) -> Iterator[Find]:
 
 
 _PASSWORD = re.compile(
-    rb"(?<![A-Za-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://([^\s/:@<>\"']{0,64}:([^\s/@<>\"']{3,100}))@[A-Za-z0-9\[]"
+    rb"(?<![A-Za-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://([^\s/:@<>\"']{0,64}:([^\s/@<>\"']{3,100}))"
+    rb"@(?!(?:[\w-]+\.)*(?:example|test|localhost)\b|127\.)[A-Za-z0-9\[]"
 )
 _DUMMY = re.compile(
     rb"[$%{<*]|pass(?:word|wd)?\d*$|pwd|secret|token|key|user|name|admin|test|foo|bar|x{2,}|\.{3}",
@@ -86,7 +87,7 @@ _DUMMY = re.compile(
 
 def find_passwords(data: bytes, at: int) -> Iterator[Find]:
     """User and password of a URL, before the ``@`` at this byte (RFC 3986, 3.2.1)."""
-    for match in _PASSWORD.finditer(data, max(0, at - 200), at + 2):
+    for match in _PASSWORD.finditer(data, max(0, at - 200), at + 64):
         if match.end(1) == at and not _DUMMY.match(match.group(2)):
             yield Find(*match.span(1), "key", "url_password", 0.9)
 
