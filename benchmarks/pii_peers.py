@@ -35,7 +35,12 @@ LOCALES = (
 WORDS = {
     **dict.fromkeys(("de", "sv", "cs"), "Telefon"),
     **dict.fromkeys(("es", "it", "pt", "nl"), "Tel."),
-    **{"en": "Phone", "fr": "Tél", "pl": "tel.", "da": "Tlf.", "fi": "Puh.", "ja": "TEL"},
+    "en": "Phone",
+    "fr": "Tél",
+    "pl": "tel.",
+    "da": "Tlf.",
+    "fi": "Puh.",
+    "ja": "TEL",
 }
 TEMPLATES = (
     "{name} ({value}) asked for the minutes of the meeting.",

@@ -14,7 +14,7 @@ from functools import lru_cache
 import phonenumbers
 from publicsuffixlist import PublicSuffixList
 
-from filters.pii_numbers import before
+from filters.pii_numbers import before, in_row
 from filters.pii_types import Find, matches
 
 _EMAIL_BODY = (
@@ -34,8 +34,9 @@ _IN_URL = re.compile(rb"://[^\s/@]*$")
 _AT = rb"(?: ?[\[({<] ?at ?[\])}>] ?)"
 _DOT = rb"(?: ?[\[({<] ?(?:dot|punkt|\.) ?[\])}>] ?)"
 _LABEL = rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_NAME = rb"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?"
 _EMAIL_SPELLED = re.compile(
-    rb"(?<![\w.+@/:%-])([A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?)"
+    rb"(?<![\w.+@/:%-])(" + _NAME + rb"(?:(?:" + _DOT + rb"| dot )" + _NAME + rb"){0,3})"
     rb"(?:" + _AT + rb"(?P<host>" + _LABEL + rb"(?:(?:\.|" + _DOT + rb"| dot )" + _LABEL + rb")+)"
     rb"| at (?P<said>" + _LABEL + rb"(?: dot " + _LABEL + rb")+))(?![\w@-])",
     re.I,
@@ -51,6 +52,7 @@ _V4_BODY = _OCTET + rb"(?:\." + _OCTET + rb"){3}(?![\w-])(?!\.\d)(?!/\d{3})"
 _V4 = re.compile(rb"(?<![\w./-])" + _V4_BODY)
 _V4_URL = re.compile(rb"(?<=://)" + _V4_BODY)
 _PUBLIC = {"1.2.3.4", "8.8.8.8", "8.8.4.4", "1.0.0.1", "9.9.9.9", "4.2.2.2", "208.67.222.222"}
+_PUBLIC |= {"2001:4860:4860::8888", "2001:4860:4860::8844", "2606:4700:4700::1111", "2620:fe::fe"}
 """Resolvers that anyone may ask, and the address of examples; as those of four equal numbers."""
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 """All that has been given out of IPv6 (IANA)."""
@@ -227,7 +229,7 @@ def find_v6(data: bytes, start: int, end: int) -> Iterator[Find]:
             address = ipaddress.IPv6Address(text)
         except ValueError:
             continue
-        if address in _UNICAST and address.is_global:
+        if address in _UNICAST and address.is_global and text.lower() not in _PUBLIC:
             yield Find(*match.span(), "ip", "ipv6", 0.95)
 
 
@@ -279,6 +281,8 @@ def _phone_at(data: bytes, start: int, end: int, regions: Sequence[str]) -> Find
         sure = 0.95 if said else 0.9
     elif said and not _DATE.fullmatch(text):
         sure = 0.9
+    elif re.fullmatch(r"[\d ]+", text) and in_row(data, start, end):
+        return None
     elif plain:
         sure = 0.7
     elif digits >= 9 and text.startswith(("0", "(0")) and not text.isdigit():

@@ -187,7 +187,7 @@ def _cards(data: bytes, low: int, high: int) -> Iterator[Find]:
             continue
         if _CARD_WORDS.search(before(data, match.start())):
             yield Find(*match.span(), "card", network, 0.97)
-        elif _GROUPS.fullmatch(match.group()) and not _in_row(data, *match.span()):
+        elif _GROUPS.fullmatch(match.group()) and not in_row(data, *match.span()):
             yield Find(*match.span(), "card", network, 0.85)
         elif digits == match.group().decode():
             yield Find(*match.span(), "card", network, 0.5)
@@ -196,7 +196,7 @@ def _cards(data: bytes, low: int, high: int) -> Iterator[Find]:
 _DIGIT_BEFORE, _DIGIT_AFTER = re.compile(rb"\d[\s,;|]{1,4}$"), re.compile(rb"[\s,;|]{1,4}\d{2}")
 
 
-def _in_row(data: bytes, start: int, end: int) -> bool:
+def in_row(data: bytes, start: int, end: int) -> bool:
     """Whether more numbers stand before or behind: a row of a table."""
     return bool(
         _DIGIT_BEFORE.search(data, max(0, start - 6), start) or _DIGIT_AFTER.match(data, end)

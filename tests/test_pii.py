@@ -33,7 +33,19 @@ def masked(text: str, language: str = "en") -> str:
         ("Write to anna.kowalska@gmail.com today.", "email", "anna.kowalska@gmail.com"),
         ("<j.o'neil+list@mail.uni-bonn.de>", "email", "j.o'neil+list@mail.uni-bonn.de"),
         ("mailto:bob@openmail.org", "email", "bob@openmail.org"),
+        ("jürgen.müller@bücher.de schrieb", "email", "jürgen.müller@bücher.de"),
+        ("почта: иван@почта.рф.", "email", "иван@почта.рф"),
+        ("联系anna@gmail.com谢谢", "email", "anna@gmail.com"),
+        ("anna [at] web [dot] de", "email", "anna [at] web [dot] de"),
+        ("<erdal dot r at gmail dot com>", "email", "erdal dot r at gmail dot com"),
+        ("Write to anna (AT) uni-bonn.de!", "email", "anna (AT) uni-bonn.de"),
         ("Call +44 20 7946 1958 now", "phone", "+44 20 7946 1958"),
+        ("anna,+48 22 601 23 45,yes", "phone", "+48 22 601 23 45"),
+        ("Phone: 212-736-5000 ext. 12.", "phone", "212-736-5000 ext. 12"),
+        ("| (212) 736-5000x77 |", "phone", "(212) 736-5000x77"),
+        ('{"tel": "0171 930 8000", "n": 1}', "", ""),
+        ("call n 13 5, then 13 6 06272803", "", ""),
+        ("55 89 144 233 377 610 987 1597 2584 4181", "", ""),
         ("Reach us: (212) 736-5000.", "phone", "(212) 736-5000"),
         ("Tel. 0171 4930 8000", "", ""),
         ("phone: 020 7219 3000", "phone", "020 7219 3000"),
@@ -50,6 +62,8 @@ def masked(text: str, language: str = "en") -> str:
         ("Visa 4539578763621486", "card", "4539578763621486"),
         ("IBAN DE75 5121 0800 1245 1261 99 at", "iban", "DE75 5121 0800 1245 1261 99"),
         ("pay GB33BUKB20201555555555 please", "iban", "GB33BUKB20201555555555"),
+        ("a,81.2.69.142,b", "ip", "81.2.69.142"),
+        ("postgres://bob:hunter2x@db.mill.io/x", "key", "bob:hunter2x"),
         ("id AKIAQ3EGRT7ZKLW5VN2P x", "key", "AKIAQ3EGRT7ZKLW5VN2P"),
         (
             "token=ghp_9fK2mQ7xLr4TzVb8NcWs1YdHjE5uPaGo3iRk",
@@ -89,6 +103,11 @@ def test_personal_data_is_found(text, type, words):
         "E = 1.6e-19; x[10:20:2]; a = b @ c.T; -----BEGIN CERTIFICATE-----",
         "Latitude 52.5200066, longitude 13.4049540; 40-41-42-43-44",
         "DE00 1234 5678 9012 3456 78 has the wrong check digits",
+        "bench%1:06:00:: 1 2 and bench_press%2:33:02:: 4 4",
+        "ask 8.8.8.8, 2001:4860:4860::8888 or 1.2.3.4; the metre is 87.87.87.87",
+        "2314 2319 2324 2329 2334 2339 2344 2349; 3581 3586 3591 3596 3601 3606",
+        "https://user:password@host.com and https://abc:xyz@example.com and ftp://u:$PW@h.org",
+        "(at) the mill, [at] home, look at mill dot",
         "const int prime = 2147483647; 0x7fffffff; 18446744073709551615",
     ],
 )
@@ -114,6 +133,30 @@ def test_languages_and_regions_decide_whose_numbers_count():
     assert found("phone 0911 2331 0000", "en") == []
     assert found("phone 0911 2331 0000", "en", regions=["DE"]) == [("phone", "0911 2331 0000")]
     assert found("54362315K", "es") and not found("54362315K", "en")
+
+
+def test_national_numbers_count_as_they_are_written_in_their_country():
+    assert found("Ou bien le 03 76 09 61 16 ou", "fr") == [("phone", "03 76 09 61 16")]
+    assert found("090-7498-9054", "ja") == [("phone", "090-7498-9054")]
+    assert found("0049 30 901820, sonst", "de") == [("phone", "0049 30 901820")]
+    assert not found("01 02 03 04 05 06 07 08 09", "fr")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "sk-or-v1-" + "0a1b2c3d4e5f6978" * 4,
+        "gsk_" + "aB3dE5fG7hJ9k" * 4,
+        "dop_v1_" + "0a1b2c3d4e5f6978" * 4,
+        "shpat_" + "0a1b2c3d4e5f6978" * 2,
+        "SK" + "0a1b2c3d4e5f6978" * 2,
+        "hvs.CAESIJ7xLr4TzVb8NcWs1YdHjE5uPaGo",
+        "figd_9fK2mQ7xLr4TzVb8NcWs1YdHjE5uPaGo3iRk2mQ7",
+        "xapp-1-A04QW7RT2ZK-517392046821-" + "0a1b2c3d4e5f6978" * 4,
+    ],
+)
+def test_tokens_of_more_vendors(token):
+    assert found(f"key = '{token}'") == [("key", token)]
 
 
 def test_neighbours_are_told_apart():
