@@ -44,7 +44,9 @@ RARE = 4
 TOO_COMMON = 256
 """... unless they stand in more places than this."""
 SEED_WEIGHT = 8.0
-"""Least weight of the words of a seed."""
+"""Least weight of the words of a seed, ..."""
+SEED_SHARE = 0.8
+"""... or share of the most that they may weigh: a few letters of Thai or kana weigh little."""
 PASSAGE_STEP = 4
 """Every so many seeds of a passage are looked for."""
 
@@ -110,11 +112,14 @@ def build(items: Iterable[Item]) -> tuple[Index, Names]:
     part_of = np.repeat(np.arange(len(parts), dtype=np.int32), np.diff(words.offsets))
     weights, again = _weights(words.hashes, part_of, len(parts))
     distinct = np.bincount(part_of[~again], minlength=len(parts)).astype(np.int32)
-    weights = np.minimum(weights, _most(texts, texts.offsets[part_of], words))
+    most = _most(texts, texts.offsets[part_of], words)
+    weights = np.minimum(weights, most)
     totals = np.bincount(part_of, weights, len(parts)).astype(np.float32)
     numbers = np.array(rows, np.int32).reshape(-1, 4)
     matters = _can_be_told(numbers, totals)
-    table, bits, heads, posting_offsets, postings = _seeds(words, kinds, part_of, weights, matters)
+    table, bits, heads, posting_offsets, postings = _seeds(
+        words, kinds, part_of, weights, most, matters
+    )
     order, item_offsets = _by_part(numbers, len(parts))
     arrays = (
         *(table, bits, heads, posting_offsets, postings),
@@ -189,16 +194,26 @@ def _can_be_told(items: np.ndarray, totals: np.ndarray) -> np.ndarray:
     return matters
 
 
-def _seeds(words, kinds: np.ndarray, part_of: np.ndarray, weights: np.ndarray, matters: np.ndarray):
+def _seeds(
+    words: Words,
+    kinds: np.ndarray,
+    part_of: np.ndarray,
+    weights: np.ndarray,
+    most: np.ndarray,
+    matters: np.ndarray,
+) -> tuple[np.ndarray, ...]:
     """Table and filters of the seeds, and the places of each."""
     keys, size = np.zeros(len(words.hashes), np.uint64), np.zeros(len(words.hashes), np.int32)
     seed_keys(words.hashes, words.offsets, keys, size)
-    sums = np.cumsum(np.concatenate([[0.0], weights, np.zeros(LONG)]))
+    sums, bounds = (
+        np.cumsum(np.concatenate([[0.0], of, np.zeros(LONG)])) for of in (weights, most)
+    )
     places = np.flatnonzero((keys > 0) & matters[part_of])
     kind = kinds[part_of[places]]
     own = places - words.offsets[part_of[places]]
     places = places[(kind == QUESTION) | ((kind == PASSAGE) & (own % PASSAGE_STEP == 0))]
-    value = sums[places + size[places]] - sums[places]
+    ends = places + size[places]
+    value, bound = sums[ends] - sums[places], bounds[ends] - bounds[places]
     known, which, often = np.unique(keys[places], return_inverse=True, return_counts=True)
     often = often[which]
     # the rarest of each part, ties in the order of the words
@@ -209,7 +224,7 @@ def _seeds(words, kinds: np.ndarray, part_of: np.ndarray, weights: np.ndarray, m
     ranks = np.empty(len(order), np.int64)
     ranks[order] = rank
     good = (often <= COMMON) | ((ranks < RARE) & (often <= TOO_COMMON))
-    good &= value >= SEED_WEIGHT
+    good &= value >= np.minimum(SEED_WEIGHT, SEED_SHARE * bound)
     places, which = places[good], which[good]
     order = np.lexsort((places, which))
     places, which = places[order].astype(np.int32), which[order]

@@ -113,6 +113,120 @@ def test_case_markup_and_line_breaks_do_not_hide_an_item():
     assert ("gym", "ropes", "question") in found(text)
 
 
+FORMS = {
+    "full width": lambda text: re.sub(r"[!-~]", lambda m: chr(ord(m[0]) + 0xFEE0), text),
+    "accents apart": lambda text: unicodedata.normalize("NFD", text.replace("e", "é")),
+    "accents": lambda text: text.replace("o", "ö"),
+    "ligatures": lambda text: text.replace("fo", "ﬀo").replace("fl", "ﬂ"),
+    "soft hyphens": lambda text: re.sub(r"(\w{3})(\w{3})", "\\1\u00ad\\2", text),
+    "smart quotes": lambda text: f"“{text}”".replace("'", "’"),
+    "mathematical letters": lambda text: text.replace("a", "𝑎").replace("e", "𝐞"),
+    "no punctuation": lambda text: re.sub(r"[^\w\s]", " ", text),
+    "table": lambda text: "| " + " | ".join(text.split()) + " |",
+    "numbered lines": lambda text: "\n".join(
+        f"{n}. **{part}**" for n, part in enumerate(re.findall(r"(?:\S+\s*){1,7}", text), 1)
+    ),
+    "hyphens at line ends": lambda text: text.replace("centimetres", "centi-\nmetres"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_way_it_is_written_does_not_hide_an_item(form):
+    text = f"{prose(6)}\n{FORMS[form](ITEMS[0].question)}\n{prose(7)}"
+    assert ("gym", "ropes", "question") in found(text)
+
+
+def test_words_are_the_same_however_they_are_composed():
+    forms = ["Ｑｕｅｓｔｉｏｎ ﬁre naïve x² H₂ ﻻ", "question fire naive x 2 H 2 لا"]
+    words = words_of(texts_of([*forms, "한국어", unicodedata.normalize("NFD", "한국어")]))
+    first, second, third, fourth = (
+        words.hashes[a:b].tolist() for a, b in zip(words.offsets, words.offsets[1:], strict=False)
+    )
+    assert first == second and third == fourth
+
+
+def test_choices_in_any_order_stand_between_question_and_answer():
+    question, answer = ITEMS[1].question, ITEMS[1].answer
+    text = f"{prose(1)}\n{question}\n(A) Riga\n(B) Memel\n(C) {answer}\n(D) Reval\n{prose(2)}"
+    assert found(text)[("gym", "capital", "answer")] == "Danzig"
+
+
+def test_an_item_in_a_long_text_and_many_in_one():
+    text = "\n".join(prose(n) for n in range(200))
+    assert len(text) > 100_000
+    middle = len(text) // 2
+    text = f"{text[:middle]}\n{ITEMS[0].question}\n{text[middle:]}\n{ITEMS[1].question}\n"
+    assert {name[1] for name in found(text)} == {"ropes", "capital", "same"}
+
+
+NAMES = [
+    Item("trivia", "play", "Who wrote The Comedy of the Seven Millers?", "Ambrose Quill"),
+    Item("trivia", "peak", "Which is the highest mountain in Westmark County?", "Grimhorn"),
+    Item("rows", "days", "Mon Tue Wed", "Thu"),
+    Item("rows", "greek", "alpha beta gamma alpha beta", "gamma"),
+    Item("sums", "one", "Calculate 54 + 43 =", "97"),
+    Item(
+        "howto", "lamp", "Cleaning lamps", "Wipe the cold chimney with vinegar and old newspaper."
+    ),
+    Item(
+        "howto", "knife", "Sharpen blunt knives.", "Draw the blade along a wet stone, edge first."
+    ),
+]
+NAMED = Contamination.of(NAMES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ambrose Quill became known for The Comedy of the Seven Millers, his third play.",
+        "Works\nThe Comedy of the Seven Millers\nAmbrose Quill",
+        "Grimhorn is the highest mountain in Westmark County.",
+        "days = [mon, tue, wed, thu, fri]",
+        "alpha beta gamma alpha beta gamma",
+        "54 43 97\n55 44 99",
+        "Sharpen blunt knives. Then cut the bread.",
+    ],
+)
+def test_names_statements_and_sequences_are_no_questions(text):
+    assert not found(f"{prose(8)}\n{text}\n{prose(9)}", NAMED)
+
+
+def test_questions_with_a_name_are_found_even_with_their_beginning_edited():
+    assert found(f"{prose(8)}\nSay wrote The Comedy of the Seven Millers?\n", NAMED)
+    assert found(f"{prose(8)}\nWhich was the highest mountain in Westmark County?\n", NAMED)
+
+
+def test_short_questions_are_found_with_the_long_answer_that_follows():
+    assert NAMED.told().tolist() == [True, True, False, False, False, True, True]
+    assert NAMED.told(alone=True).tolist() == [True, True, False, False, False, False, False]
+    for item in NAMES[-2:]:
+        text = f"{prose(3)}\n{item.question}\n{item.answer}\n{prose(4)}"
+        assert {name[1] for name in found(text, NAMED)} == {item.item}
+
+
+UNSPACED = [
+    Item("zh", "mill", "磨坊主每天用河水磨多少公斤小麦才能养活全镇的人？", "三百公斤"),
+    Item("ja", "bridge", "洪水で流された古い橋はどの大工が何年かけて直しましたか。", "佐吉が三年"),
+    Item("th", "boat", "ชาวประมงต้องพายเรือกี่ชั่วโมงจึงจะถึงเกาะที่มีประภาคารเก่า", "สี่ชั่วโมง"),
+]
+
+
+def test_scripts_without_spaces_are_matched_character_by_character():
+    matcher = Contamination.of(UNSPACED)
+    assert matcher.told(alone=True).all()
+    for item in UNSPACED:
+        half = len(item.question) // 2
+        edited_text = item.question[: half - 1] + item.question[half:]
+        for text in (item.question, edited_text, "\n".join(re.findall(".{1,9}", item.question))):
+            assert {m["item"] for m in matcher.tag([f"{text}\n"]).to_pylist()[0]} == {item.item}
+    others = [
+        "磨坊主的女儿每天早上走路去学校。",
+        "古い橋のそばに大工の家がありました。",
+        "ชาวประมงกลับบ้านตอนเย็น",
+    ]
+    assert not any(matcher.tag(others).to_pylist())
+
+
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
 def test_edited_items_are_found(share):
     texts = [
