@@ -3,11 +3,13 @@
     python benchmarks/proxies.py                             # 0.1M, 0.3M, 1M on 2048 ids
     python benchmarks/proxies.py --sizes 0.3M --vocab 1024 2048 4096
     python benchmarks/proxies.py --no-compile --mixes        # also bits per byte of six mixes
+    taskset -c 0 python benchmarks/proxies.py                # on one core
 
-Every engine takes the same steps (batch, context, AdamW, clipping) on the same sequences. Speed is
-tokens per second of CPU time, of the fastest step out of many, because a shared machine only ever
-slows one down; compiled engines need a C++ compiler, and their compile time is given apart. The
-texts are those of this Python installation: its modules, docstrings and descriptions, licences.
+Every engine takes the same steps (batch, context, AdamW, clipping) on the same sequences; a stack
+takes those of several models at once. Speed is tokens per second of CPU time, of the fastest step
+out of many, because a shared machine only ever slows one down. Compiled engines need a C++
+compiler (without one they are left out, and it is said), and their compile time is given apart.
+The texts are those of this Python installation: its modules, docstrings and descriptions, licences.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import argparse
 import ast
 import importlib.metadata
 import json
+import os
+import platform
 import shutil
 import sys
 import sysconfig
@@ -33,6 +37,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import proxies  # noqa: E402
 from proxies import runtime  # noqa: E402
+from proxies.stacked import Stack  # noqa: E402
 
 SECONDS = 6.0
 
@@ -115,15 +120,15 @@ class Plain(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
-def fastest(loss_of, model: nn.Module, batches: torch.Tensor) -> tuple[float, float]:
+def fastest(loss_of, weights: list, clip, batches, seconds: float) -> tuple[float, float]:
     """CPU seconds of the fastest step, and of the first."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    optimiser = torch.optim.AdamW(weights, lr=1e-3, fused=True)
     spent = []
-    while len(spent) < 20 or (sum(spent[1:]) < SECONDS and len(spent) < 400):
+    while len(spent) < 5 or (sum(spent[1:]) < seconds and len(spent) < 400):
         batch = batches[len(spent) % len(batches)]
         began = time.process_time()
-        loss_of(batch[:, :-1], batch[:, 1:]).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        loss_of(batch[..., :-1], batch[..., 1:]).backward()
+        clip()
         optimiser.step()
         optimiser.zero_grad()
         spent.append(time.process_time() - began)
@@ -147,6 +152,45 @@ def engines(shape: proxies.ModelConfig, context: int, compiled: bool):
             yield f"{'compiled' if compiling else 'eager'} {str(dtype)[6:]}", loss, model
 
 
+def stack_speeds(shape: proxies.ModelConfig, batches: torch.Tensor, options):
+    """Yield (name, CPU seconds of a step for one model, of the first step) of stacks."""
+    models = options.stack
+    for dtype in (torch.bfloat16, torch.float32):
+        decoders = [proxies.Decoder(shape, dtype).initialise(seed) for seed in range(models)]
+        stack = Stack(decoders, torch.device("cpu"))
+        rolled = torch.stack([batches.roll(i, 0) for i in range(models)], 1)
+
+        def loss(tokens, targets, stack=stack):
+            return stack.losses(tokens, targets).sum()
+
+        def clip(stack=stack):
+            stack.clip(1.0)
+
+        with runtime.one_thread():
+            step, first = fastest(loss, list(stack.weights.values()), clip, rolled, options.seconds)
+        yield f"stack of {models} {str(dtype)[6:]}", step / models, first
+
+
+def ngrams(streams, held_out) -> list[dict]:
+    """Tokens counted per second of CPU time, and seconds to price a thousand mixes."""
+    rows = []
+    print(f"\n{'n-grams of':16}{'tokens':>12}{'tokens/s':>12}{'1000 mixes, s':>15}")
+    total = sum(stream.info.n_tokens for stream in streams.values())
+    shares = np.random.default_rng(0).dirichlet(np.ones(len(streams)), 1000)
+    for kind, stream in held_out.items():
+        texts = proxies.held_out_texts(stream)
+        proxies.ngram_experts(texts, {kind: streams[kind]}, 1000)  # compiles
+        began = time.process_time()
+        experts = proxies.ngram_experts(texts, streams, 500_000)
+        counted = time.process_time()
+        experts.bits_per_byte(shares)
+        spent = (counted - began, time.process_time() - counted)
+        rows.append({"task": kind, "tokens": total, "tokens_per_s": total / spent[0]})
+        rows[-1]["priced_s"] = spent[1]
+        print(f"{kind:16}{total:12,}{total / spent[0]:12,.0f}{spent[1]:15.2f}", flush=True)
+    return rows
+
+
 def speeds(streams, options) -> list[dict]:
     rows = []
     vocab_size = streams["code"].info.vocab_size
@@ -157,16 +201,50 @@ def speeds(streams, options) -> list[dict]:
         windows = [streams["code"].window(i, options.context) for i in range(32 * options.batch)]
         batches = torch.from_numpy(np.stack(windows).astype(np.int64))
         batches = batches.view(32, options.batch, options.context + 1)
-        ours = None
+        ours, found = None, []
         for name, loss, model in engines(shape, options.context, not options.no_compile):
-            with runtime.one_thread():
-                step, first = fastest(loss, model, batches)
-            speed = options.batch * options.context / step
-            ours = ours or speed
-            rows.append({"size": size, "vocab": vocab_size, "engine": name, "tokens_per_s": speed})
-            rows[-1] |= {"ours_over_it": ours / speed, "first_step_s": first}
-            print(f"{size:16}{name:20}{speed:10,.0f}{ours / speed:7.2f}x{first:9.1f}", flush=True)
+            weights = list(model.parameters())
+
+            def clip(weights=weights):
+                torch.nn.utils.clip_grad_norm_(weights, 1.0)
+
+            try:
+                with runtime.one_thread():
+                    found.append((name, *fastest(loss, weights, clip, batches, options.seconds)))
+            except Exception as error:
+                if "compiled" not in name:
+                    raise
+                told = str(error).strip().splitlines() or [type(error).__name__]
+                print(f"{size:16}{name:20}  left out: {told[-1][:80]}", flush=True)
+                continue
+            ours = ours or found[0][1]
+            show(rows, size, vocab_size, options, ours, *found[-1])
+        for one in stack_speeds(shape, batches, options):
+            show(rows, size, vocab_size, options, ours, *one)
     return rows
+
+
+def show(rows, size, vocab_size, options, ours, name, step, first) -> None:
+    """Note and print the speed of one engine; `ours` and `step` are CPU seconds of a step."""
+    speed = options.batch * options.context / step
+    rows.append({"size": size, "vocab": vocab_size, "engine": name, "tokens_per_s": speed})
+    rows[-1] |= {"ours_over_it": step / ours, "first_step_s": first}
+    print(f"{size:16}{name:20}{speed:10,.0f}{step / ours:7.2f}x{first:9.1f}", flush=True)
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    cpu = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    names = [line.split(":", 1)[1].strip() for line in cpu.splitlines() if "model name" in line]
+    load = (
+        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else ""
+    )
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "load": load,
+    }
 
 
 def mixes(streams, held_out, options) -> list[dict]:
@@ -203,12 +281,15 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--context", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=1_000_000, help="per run of --mixes")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of CPU, per engine")
+    parser.add_argument("--stack", type=int, default=8, help="models of a stack")
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument("--mixes", action="store_true", help="train the last of --sizes on mixes")
     parser.add_argument("--json", help="write the figures to this file")
     options = parser.parse_args()
     texts = installed_texts()
-    report: dict = {"speeds": [], "mixes": []}
+    report: dict = {"machine": machine(), "speeds": [], "ngrams": [], "mixes": []}
+    print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
     with tempfile.TemporaryDirectory() as folder:
         for vocab_size in options.vocab:
             sample = [text for kind in texts.values() for text in kind[::4]]
@@ -224,6 +305,7 @@ def main() -> None:
                     rate = info.n_bytes / info.n_tokens
                     print(f"{kind:6} {part:9}{info.n_tokens:10,} tokens {rate:.2f} bytes/token")
             report["speeds"] += speeds(streams, options)
+            report["ngrams"] += ngrams(streams, held_out)
             if options.mixes:
                 report["mixes"] += mixes(streams, held_out, options)
     if options.json:
