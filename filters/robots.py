@@ -8,6 +8,7 @@ Google's parser forgives are read as what they mean: they reserve, and an error 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
@@ -75,7 +76,7 @@ def parse_robots(body: bytes | str) -> Robots:
     """
     data = body.encode("utf-8", "replace") if isinstance(body, str) else body
     cut = len(data) > LIMIT
-    text = data[:LIMIT].decode("utf-8", "replace").removeprefix("\ufeff")
+    text = data[:LIMIT].decode("utf-8", "replace").lstrip("\ufeff\ufffd")  # whole or broken mark
     robots = Robots()
     if "\0" in text:
         return Robots(error="binary")
@@ -94,8 +95,7 @@ def parse_robots(body: bytes | str) -> Robots:
             known = True
             if ruled:
                 agents, ruled = [], False
-            name = _product(value)
-            if name:
+            for name in _products(value):
                 agents.append(name)
                 robots.groups.setdefault(name, [])
         elif key == "allow" or key in _DISALLOW:
@@ -130,19 +130,33 @@ def _line(line: str) -> tuple[str, str]:
     return key.strip().lower(), value.strip()
 
 
-def _product(value: str) -> str:
-    """The product token of a user-agent line, without its version, in lower case."""
-    value = value.strip().lower()
-    if value.startswith("*"):
-        return "*" if value == "*" or not re.match(r"\*[\w-]", value) else value.strip("*")
-    return value.partition("/")[0].strip().rstrip("*").strip()
+def _products(value: str) -> Iterator[str]:
+    """The product tokens of a user-agent line, without versions, in lower case.
+
+    Of several words the first is the token (RFC 9309, 2.2.1); all of them together are told too,
+    since some crawlers announce names with a space. A list with commas, which the RFC does not
+    know, is of all that it names.
+    """
+    for name in value.lower().split(","):
+        name = name.partition("/")[0].strip()
+        if name.startswith("*"):
+            name = name.strip("*") if re.match(r"\*[\w-]", name) else "*"
+        name = name.rstrip("*").strip() or name
+        if name:
+            yield name
+        if first := re.match(r"[\w.-]+(?=[^\w.-])", name):
+            yield first.group()
 
 
 def target(url: str) -> str:
     """The path of a URL with its query, normalised for comparison."""
     if "://" in url:
-        parts = urlsplit(url)
-        url = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # no URL: its path is what follows the host
+            url = "/" + url.partition("://")[2].partition("/")[2]
+        else:
+            url = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return normalise(url.partition("#")[0] or "/")
 
 

@@ -36,6 +36,7 @@ from pipeline.notices import (
     write_notices,
 )
 from pipeline.reading import Reading
+from pipeline.redirects import followed
 from pipeline.shards import SortedShard, compression_options, write_table
 
 VERDICTS = pa.schema(
@@ -128,7 +129,7 @@ class _Judge:
 
     def rows(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         hosts = {host for row in rows if (host := authority(row["uri"] or ""))}
-        notices = self._of_hosts(hosts) if hosts else {}
+        notices = followed(self._of_hosts(hosts), self._of_hosts, authority) if hosts else {}
         return [self._row(row, notices) for row in rows]
 
     def _row(self, row: dict[str, Any], notices: dict[str, list[dict]]) -> dict[str, Any]:
@@ -174,7 +175,8 @@ class _Judge:
                 judged = judge(notice["status"], notice["body"], url, **agents)
                 known |= kind == "robots" and judged is not None
                 when = f"{notice['fetched_at']:%Y-%m-%d}" if notice["fetched_at"] else "undated"
-                place = f" ({'snapshot' if notice['later'] else 'crawl'}, {when})"
+                via = f", at {notice['uri']}" if notice["scope"] != host else ""
+                place = f" ({'snapshot' if notice['later'] else 'crawl'}, {when}{via})"
                 found += [Finding(f.signal, f.evidence + place) for f in judged or ()]
         if self.strict and not known:
             found.append(Finding("unknown", f"no robots.txt is known of {host or 'no host'}"))

@@ -18,6 +18,7 @@ from filters.host_consent import file_kind
 from filters.licence_files import is_licence_file, licence_of_file
 from pipeline.documents import field
 from pipeline.records import Record
+from pipeline.redirects import destination
 from pipeline.shards import SortedShard, compression_options
 
 LICENCE = "license"
@@ -30,7 +31,7 @@ NOTICES = pa.schema(
         field("fetched_at", pa.timestamp("us", tz="UTC"), "when it was fetched"),
         field("status", pa.int32(), "HTTP status, null if not known"),
         field("uri", pa.string(), "URL or path of the file"),
-        field("body", pa.binary(), "bytes of the file, or the SPDX id of a licence file"),
+        field("body", pa.binary(), "bytes of the file; SPDX id of a licence; URL of a redirect"),
     ]
 )
 ORDER = ["kind", "scope", "source", "later", "fetched_at", "status", "uri", "body"]
@@ -78,9 +79,14 @@ def notice_of(record: Record, source: str) -> dict[str, Any] | None:
         answered = record.reject in ("robots_txt", "consent_file", "http_status", "empty_body")
         if not answered or (status is None and record.payload is None):
             return None
+        body = record.payload or b""
         if 300 <= (_status(status) or 200) < 400:
-            return None  # what it leads to has a record of its own
-        return _notice(kind, host, record, record.payload or b"", status)
+            location = {name.lower(): value for name, value in record.headers.items()}
+            target = destination(_status(status), record.uri, location.get("location"))
+            if kind != "robots" or target is None:
+                return None  # only robots.txt has a rule for them
+            body = target.encode()
+        return _notice(kind, host, record, body, status)
     if record.text is None or "http_status" in record.metadata:
         return None
     path = code_path(record.uri, record.metadata)
@@ -110,6 +116,10 @@ def snapshot_of(record: Record) -> dict[str, Any] | None:
     status = _status(row.get("status", row.get("http_status", row.get("status_code"))))
     if body is None and record.reject != "empty_text" and status is None:
         return None
+    if 300 <= (status or 200) < 400:
+        body = destination(status, f"http://{host}/robots.txt", row.get("location"))
+        if kind != "robots" or body is None:
+            return None
     found = _notice(kind, host, record, (body or "").encode("utf-8", "replace"), status)
     return found | {"later": True}
 

@@ -44,8 +44,15 @@ PAGES = {
     "http://silent.test/a": html(12),
     "http://aitxt.test/a": html(13),
     "http://later.test/a": html(14),
+    "http://moved.test/a": html(15),
+    "http://lost.test/a": html(16),
 }
+MOVED = "301 Moved Permanently\r\nLocation: {}".format
 FILES = {
+    "http://moved.test/robots.txt": (b"", MOVED("https://moved.test/robots.txt")),
+    "https://moved.test/robots.txt": (b"", MOVED("//www.moved.test/robots.txt")),
+    "https://www.moved.test/robots.txt": (b"User-agent: CCBot\nDisallow: /\n", "200 OK"),
+    "http://lost.test/robots.txt": (b"", MOVED("https://elsewhere.test/robots.txt")),
     "http://open.test/robots.txt": (b"User-agent: *\nDisallow:\n", "200 OK"),
     "http://ai.test/robots.txt": (b"User-agent: GPTBot\nDisallow: /\nAllow: /free/\n", "200 OK"),
     "http://all.test/robots.txt": (b"User-agent: *\nDisallow: /private/\n", "200 OK"),
@@ -76,6 +83,8 @@ SIGNALS = {
     "http://silent.test/a": [],
     "http://aitxt.test/a": ["ai-txt"],
     "http://later.test/a": [],
+    "http://moved.test/a": ["robots-ai"],
+    "http://lost.test/a": [],
 }
 
 
@@ -178,7 +187,9 @@ def test_permissive_rejects_what_is_reserved(tmp_path):
     }
     assert kept(tmp_path) == {uri for uri, signals in SIGNALS.items() if not signals}
     result = audit(str(tmp_path / "run"))
-    assert result.problems == [] and result.totals["consent"] == 7
+    assert result.problems == [] and result.totals["consent"] == 8
+    (story,) = find(str(tmp_path / "run"), "http://moved.test/a")
+    assert ", at https://www.moved.test/robots.txt)" in story.row["opt_out_evidence"][0]
     (story,) = find(str(tmp_path / "run"), "http://ai.test/a")
     assert story.outcome == "rejected at consent: robots-ai"
     funnel = ask(tmp_path, "SELECT reason FROM funnel WHERE stage = 'consent'")
@@ -189,6 +200,7 @@ def test_strict_fails_closed(tmp_path):
     mill(tmp_path, consent={"mode": "strict", "exempt": ["code"]})
     found = reasons(tmp_path)
     assert found["http://silent.test/a"] == "consent:unknown"
+    assert found["http://lost.test/a"] == "consent:unknown"
     assert found["http://soft.test/a"] == "consent:robots-error"
     assert "http://gone.test/a" in kept(tmp_path)
     assert ask(tmp_path, "SELECT count(*) FROM corpus WHERE source = 'code'")[0][0] > 4

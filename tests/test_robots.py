@@ -1,10 +1,12 @@
 """robots.txt by RFC 9309, ai.txt and tdmrep.json: what they say of a URL."""
 
 import re
+from urllib.robotparser import RobotFileParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from protego import Protego
 
 from filters.host_consent import file_kind, judge_ai_txt, judge_robots, judge_tdmrep
 from filters.robots import LIMIT, matches, normalise, parse_robots, target
@@ -70,7 +72,139 @@ CASES = [
     ("# nothing to say", "FooBot", "/x", True),
     (FOO + "disallow: /", "FooBot", "/robots.txt", True),  # 2.2.2: always allowed
     (FOO + "disallow: private", "FooBot", "/private", True),  # no path
+    # several words, lists, no words
+    ("user-agent: *\ndisallow: /\nuser-agent: Foo Bar\nallow: /x/\ndisallow: /", "Foo", "/x/",
+     True),
+    ("user-agent: *\ndisallow: /\nuser-agent: Foo Bar\nallow: /x/\ndisallow: /", "Foo", "/y",
+     False),
+    ("user-agent: Kangaroo Bot\ndisallow: /", "Kangaroo Bot", "/", False),
+    ("user-agent: GPTBot, CCBot\ndisallow: /", "CCBot", "/", False),
+    ("user-agent: GPTBot, CCBot\ndisallow: /", "Other", "/", True),
+    ("user-agent:\ndisallow: /", "FooBot", "/", True),
+    ("user-agent: *\ndisallow: /\nuser-agent: Foo_Bot-x\nallow: /", "foo_bot-x", "/", True),
+    ("user-agent: foo\ndisallow: /", "foobot", "/", True),  # whole tokens, not their beginnings
+    # groups of everybody in two places are one
+    ("user-agent: *\ndisallow: /a\nuser-agent: b\nallow: /\nuser-agent: *\ndisallow: /c", "x",
+     "/a", False),
+    ("user-agent: *\ndisallow: /a\nuser-agent: b\nallow: /\nuser-agent: *\ndisallow: /c", "x",
+     "/c", False),
+    # what is no rule does not end a group, nor begin one
+    ("user-agent: a\nCrawl-delay: 5\nunknown: x\nuser-agent: b\ndisallow: /", "a", "/", False),
+    ("user-agent: a\ndisallow: /x\n\n# a comment\n\ndisallow: /y", "a", "/y", False),
+    ("user-agent: a\ndisallow: /x\nSitemap: http://s.test/\ndisallow: /y", "a", "/y", False),
+    ("  \tUser-agent \t:  a  \n\tDisallow:\t/x \n", "a", "/x", False),
+    # a comment within a line
+    ("user-agent: FooBot\ndisallow: /foo/quz#qux\nallow: /", "FooBot", "/foo/quz", False),
+    ("user-agent: FooBot\ndisallow: /foo/quz#qux\nallow: /", "FooBot", "/foo/bar", True),
+    # ends of lines, mixed
+    ("user-agent: a\rdisallow: /x\r\ndisallow: /y\n\rdisallow: /z", "a", "/z", False),
+    ("user-agent: a\ndisallow: /x\x0b\ndisallow: /y", "a", "/y", False),
+    # patterns that are everything, nothing, or only a star or an end
+    (FOO + "disallow: *", "FooBot", "/x", False),
+    (FOO + "disallow: /*", "FooBot", "/", False),
+    (FOO + "disallow: $", "FooBot", "/", True),
+    (FOO + "disallow: /$", "FooBot", "/", False),
+    (FOO + "disallow: /$", "FooBot", "/x", True),
+    (FOO + "disallow: /a$b", "FooBot", "/a$b", False),
+    (FOO + "disallow: /a**b", "FooBot", "/axxb", False),
+    (FOO + "disallow: /x", "FooBot", "http://foo.test", True),
+    (FOO + "disallow: /?q", "FooBot", "http://foo.test?q=1", False),
+    (FOO + "disallow: /x", "FooBot", "/x#fragment", False),
+    (FOO + "disallow: /%2a", "FooBot", "/*", False),
+    (FOO + "disallow: /a%3Cd", "FooBot", "/a%3cd", False),
+    (FOO + "disallow: /%7Ejoe/", "FooBot", "/~joe/", False),
+    (FOO + "disallow: /~joe/", "FooBot", "/%7Ejoe/x", False),
+    (FOO + "disallow: /a b", "FooBot", "/a%20b", False),
 ]  # fmt: skip
+
+# a rule, paths it is about, paths it is not
+PATHS = [
+    ("/fish", "/fish /fish.html /fish/salmon.html /fishheads /fishheads/yummy.html /fish.html?id=x",
+     "/Fish.asp /catfish /?id=fish /desert/fish"),
+    ("/fish*", "/fish /fish.html /fish/salmon.html /fishheads /fish.php?id=anything",
+     "/Fish.bar /catfish /?id=fish"),
+    ("/fish/", "/fish/ /fish/salmon /fish/?salmon /fish/salmon.html /animals/../fish/",
+     "/fish /fish.html /animals/fish/ /Fish/Salmon.asp"),
+    ("/*.php", "/index.php /filename.php /folder/filename.php /folder/filename.php?parameters "
+     "//folder/any.php.file.html /filename.php/ /index?f=filename.php/", "/ /windows.PHP /php"),
+    ("/*.php$", "/filename.php /folder/filename.php",
+     "/filename.php?parameters /filename.php/ /filename.php5 /php/ /filename?php /windows.PHP"),
+    ("/fish*.php", "/fish.php /fishheads/catfish.php?parameters", "/Fish.PHP"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "about", "others"), PATHS)
+def test_what_a_rule_is_about(rule, about, others):
+    robots = parse_robots(f"user-agent: *\ndisallow: {rule}")
+    dots = [path for path in about.split() if "/../" in path]  # paths are compared as they are
+    assert [path for path in about.split() if robots.allows("a", path)] == dots
+    assert [path for path in others.split() if not robots.allows("a", path)] == []
+
+
+@pytest.mark.parametrize(
+    ("allow", "disallow", "path", "allowed"),
+    [
+        ("/p", "/", "/page", True),
+        ("/folder", "/folder", "/folder/page", True),
+        ("/page", "/*.htm", "/page.htm", False),
+        ("/page", "/*.ph", "/page.php5", True),
+        ("/$", "/", "/", True),
+        ("/$", "/", "/page.htm", False),
+        ("/*a", "/b", "/ba", True),
+    ],
+)
+def test_precedence(allow, disallow, path, allowed):
+    for rules in (f"allow: {allow}\ndisallow: {disallow}", f"disallow: {disallow}\nallow: {allow}"):
+        assert parse_robots(f"user-agent: *\n{rules}").allows("a", path) is allowed
+
+
+@pytest.mark.parametrize(
+    ("mark", "obeyed"),
+    [(b"\xef\xbb\xbf", True), (b"\xef\xbb", True), (b"\xef", True), (b"\xef\x11\xbf", False)],
+)
+def test_byte_order_marks(mark, obeyed):
+    robots = parse_robots(mark + b"User-agent: foo\nDisallow: /\n")
+    assert robots.allows("foo", "/") is not obeyed
+    rest = parse_robots(mark + b"User-agent: a\nDisallow: /\nUser-agent: b\nDisallow: /\n")
+    assert not rest.allows("b", "/")
+
+
+def test_a_line_that_the_limit_cuts_does_not_count():
+    head = b"User-agent: *\nDisallow: /x\n"
+    body = head + b"#" * (LIMIT - len(head) - 13) + b"\nDisallow: /longer"
+    assert body[:LIMIT].endswith(b"\nDisallow: /l")
+    assert parse_robots(body).allows("a", "/l")
+    assert not parse_robots(body).allows("a", "/x")
+
+
+RULE = st.text("ab/*$", max_size=6).map(lambda rest: f"/{rest}")
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(["one", "two", "*"]).map(lambda name: f"User-agent: {name}"),
+        st.tuples(st.sampled_from(["Allow", "Disallow"]), RULE).map(": ".join),
+    ),
+    max_size=10,
+)
+
+
+@settings(deadline=None)
+@given(LINES, st.sampled_from(["one", "two", "three"]), st.text("ab/", max_size=6))
+def test_another_parser_decides_alike(lines, agent, path):
+    body = "\n".join(lines)
+    expected = Protego.parse(body).can_fetch(f"http://a.test/{path}", agent)
+    assert parse_robots(body).allows(agent, f"http://a.test/{path}") is expected
+
+
+PLAIN = st.lists(st.text("ab", min_size=1, max_size=2), max_size=3).map("/".join).map("/{}".format)
+
+
+@settings(deadline=None)
+@given(PLAIN, PLAIN)
+def test_the_standard_library_decides_alike_on_one_plain_rule(rule, path):
+    body = f"User-agent: *\nDisallow: {rule}"
+    oracle = RobotFileParser()
+    oracle.parse(body.splitlines())
+    assert parse_robots(body).allows("a", path) is oracle.can_fetch("a", f"http://a.test{path}")
 
 
 @pytest.mark.parametrize(("body", "agent", "url", "allowed"), CASES)
