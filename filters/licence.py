@@ -32,6 +32,7 @@ from filters.licence_phrases import (
     LABEL,
     MEDIA_FILE,
     NAMED,
+    OTHERWISE,
     OWNED,
     PART,
     SELF,
@@ -272,7 +273,7 @@ def points(mark: Mark) -> float:
         score += 1.0
     elif (weak or owned) and claimed:
         score += 0.5
-    if SELF.search(around) and not part:
+    if not part and (SELF.search(around) or OTHERWISE.search(subject)):
         score += 1.0
         if words and mark.region in ("entry", "body"):
             score += 1.0

@@ -227,7 +227,7 @@ def _anchor_marks(tree: Any) -> Iterator[Mark]:
         found = licence_of_url(href)
         own = squeeze(visible(node))
         named = licence_of_words(own)
-        if not found and not declared and not named:
+        if not found and not declared and named in (None, UNSPECIFIED):
             continue
         if not found:
             page = re.sub(r"^(?:\w+:)?//[^/]*", "", href)  # the host alone names no licence
@@ -235,7 +235,7 @@ def _anchor_marks(tree: Any) -> Iterator[Mark]:
         elif named and same_family(found, named):
             found = fuller(found, named)
         before, after = around(node)
-        region = "media" if select(_block(node), _NO_TEXT) else region_of(node.parent)
+        region = "media" if select(_block(node), _NO_TEXT) else region_of(node.parent, node)
         yield Mark(found, "anchor", declared, region, before, own, after, href)
 
 
@@ -253,37 +253,44 @@ def _badge_marks(tree: Any, lower: bytes | None) -> Iterator[Mark]:
         if found and not (link is not None and licence_of_url(link.getattr("href") or "")):
             before, after = around(node)
             own = node.getattr("alt") or ""
-            region = region_of(node.parent)
+            region = region_of(node.parent, node)
             yield Mark(found, "badge", False, region, before, own, after, node.getattr("src"))
 
 
 def _word_marks(tree: Any, names: Sequence[str]) -> Iterator[Mark]:
-    """Licences named in words, in blocks that hold no link to one."""
+    """Licences named in words, in blocks that hold no link to such a one."""
     seen = set()
     selectors = ", ".join(f'body :lexbor-contains("{name}" i)' for name in names)
     for node in select(tree.document, selectors) if names else ():
         if node.tag in HIDDEN:
             continue
         block = node if node.tag in _BLOCKS else _block(node)
-        text = squeeze(visible(block))[: 4 * MAX_WORDS]
+        whole = squeeze(visible(block))
+        at = max(0, (name_at(whole) or 0) - MAX_WORDS)
+        text = whole[at : at + 4 * MAX_WORDS]  # old pages are one block
         found = licence_of_words(text)
         stated = None if found else public_domain(text)
         if stated and text not in seen and not select(block, _ANCHORS):
             seen.add(text)
             region = region_of(node)
             yield Mark(stated[0], "statement", False, region, "", stated[1], "", stated[1][:240])
-        if found is None or text in seen or select(block, _ANCHORS):
+        if found is None or text in seen or _linked(block, found):
             continue
         seen.add(text)
         start = name_at(text) or 0
         before, after = text[max(0, start - MAX_WORDS) : start], text[start : start + MAX_WORDS]
-        listed = _only_link(block, text) and not CLAIM.search(text.lower())
+        linked = _only_link(block, text) or _within(node, "a") is not None
+        listed = linked and not CLAIM.search(text.lower())
         region = "nav" if listed else region_of(node)
+        if region == "footer" and len(whole) - at - start > 2 * MAX_WORDS:
+            region = "body"  # what comes after it is in the same block
         yield Mark(found, "words", False, region, before, "", after, after[:120])
 
 
-def region_of(node: Any) -> str:
+def region_of(node: Any, mark: Any = None) -> str:
     """The part of the page a block stands in: what it or its nearest telling ancestor says.
+
+    A block that says nothing is the footer if hardly any text comes after it, or after `mark`.
 
     What an ancestor says of a thing of its own (RDFa ``about``, the type of a microdata item) is
     ``media`` as well: the text of the page is another thing.
@@ -291,7 +298,7 @@ def region_of(node: Any) -> str:
     depth = 0
     credit = False
     found = "body"
-    start = node
+    start = node if mark is None else mark
     while node is not None and node.tag not in (None, "html"):
         tag = node.tag
         names = f"{node.id or ''} {' '.join(node.class_list)}" if tag != "body" else ""
@@ -374,6 +381,16 @@ def _block(node: Any) -> Any:
     while block.parent is not None and block.tag not in _BLOCKS:
         block = block.parent
     return block
+
+
+def _linked(block: Any, found: str) -> bool:
+    """Whether a link in the block says what its words say, or another kind of the same."""
+    for anchor in select(block, _ANCHORS):
+        href = anchor.getattr("href") or ""
+        named = licence_of_url(href) or licence_of_words(squeeze(visible(anchor)))
+        if named not in (None, UNSPECIFIED) and (named == found or named[:3] == found[:3]):
+            return True
+    return False
 
 
 def _only_link(block: Any, text: str) -> bool:

@@ -26,6 +26,8 @@ _OTHERWISE = r"""
     (?:medmindre|med_mindre|hvis_ikke)_andet med_mindre_annet ellei_toisin není-li aksi_belirtil\w+
     si_no_s['’]indica если_не_указано якщо_не_зазначено
 """
+OTHERWISE = _either(_OTHERWISE)
+"""What is said holds for all that stands there, but for exceptions."""
 _THING = (
     "(?:work|content|text|article|post|story|material|publication|document|book|page|wiki|"
     "podcast|episode|tutorial|documentation|report|course)"
@@ -84,7 +86,8 @@ PART = _either(
     r"""
     photos? photograph\w* pictures? images? illustrations? graphics? screenshots? icons? fonts?
     logos? videos? audio music songs? sounds? maps? tiles (?:meta)?data datasets? databases?
-    players? emojis? stickers? avatars? wallpapers? clip-?art brochures?
+    charts? diagrams? figures? infographics? slides? players? emojis? stickers? avatars?
+    wallpapers? clip-?art brochures?
     fotos? \w*foto foto['’]s bild(?:er|es|rechte|quelle|nachweis)? \w+bild abbildung\w* grafik\w*
     musik karten? urheber photographies? image[ns]? imagen imágenes imagem immagin\w+ zdjęci\w+
     fot\. fotograf\w* ilustra\w+ afbeelding\w* beelden? bilde[rt]? bilder billede\w* kuva\w*
@@ -146,14 +149,35 @@ NAMED = re.compile(
 """The label of a licence."""
 
 
+_BARE = re.compile(
+    r"\s*(?:(?:and|is|are|it|they|und|ist|sind|re)?\s*(?:licen[sc]ed|released|available|distributed|"
+    r"lizenziert|veröffentlicht|under|unter|used|the|a|an|der|einer|terms|of|via|cc|licen[sc]e|"
+    r"lizenz|:)\s*)*"
+)
+"""A sentence that says only that something is licensed."""
+THING = re.compile(
+    r"\b(?:photos?|images?|pictures?|icons?|fonts?|logos?|themes?|templates?|designs?|illustrations?|"
+    r"artwork|covers?|background|graphics?|music|maps?|data|fotos?|bilder|bild|grafik)\b"
+)
+"""What is a part of a page for sure."""
+
+
 def sentence(before: str) -> str:
     """The last sentence before a mark."""
     return re.split(r"[.;!?]\s|[。；！？]", before)[-1]
 
 
 def clause(before: str) -> str:
-    """The last clause before a mark: what the licence is said of."""
-    return re.split(r"[.;!?]\s|[。；！？]|, and |[|•·—–]", before)[-1]
+    """The last clause before a mark: what the licence is said of.
+
+    "Icons by Jo. Licensed under": where the last sentence names nothing, the one before it does.
+    """
+    sentences = re.split(r"[.;!?]\s|[。；！？]", before)
+    last = re.split(r", and |[|•·—–]", sentences[-1])[-1]
+    if len(sentences) > 1 and last == sentences[-1] and _BARE.fullmatch(last):
+        earlier = re.split(r"[|•·—–]", sentences[-2])[-1]
+        return earlier if THING.search(earlier) and not OWNED.search(earlier) else last
+    return last
 
 
 def quoted(before: str) -> bool:
