@@ -23,6 +23,7 @@ from filters.licence_ids import UNSPECIFIED, fuller, same_family
 from filters.licence_marks import Mark, may_hold, other_names, page_marks
 from filters.licence_phrases import (
     APPLIES,
+    BARE,
     CLAIM,
     COMPOUND,
     CREDIT,
@@ -212,9 +213,7 @@ def decide(marks: Iterable[Mark], reserved: str = "") -> Licence:
     text is licensed, so that they lower the confidence and no more.
     """
     marks = _without_mentions([mark for mark in marks if mark.id is not None])
-    running = [mark for mark in marks if mark.region in ("body", "entry", "credit")]
-    sole = len(running) == 1 and NAMED.search(running[0].before.lower()) is not None
-    more = {running[0]: 0.5} if sole else {}  # "Licence: CC BY", and no list of works
+    more = dict.fromkeys(_own_lines(marks), 0.5)
     scored = sorted(
         ((points(mark) + more.get(mark, 0.0), -place) for place, mark in enumerate(marks)),
         reverse=True,
@@ -247,6 +246,20 @@ def decide(marks: Iterable[Mark], reserved: str = "") -> Licence:
         confidence *= _DOUBT["reserved"]
     conflicts = tuple(dict.fromkeys(conflicts))
     return _licence(best, chosen, scope, confidence, conflicts, bool(reserved))
+
+
+def _own_lines(marks: list[Mark]) -> list[Mark]:
+    """Marks in running text that are labelled ("Licence: CC BY") or a whole line ("Licensed under
+    CC BY"), where they are the only ones there: more of them make a list of works."""
+    running = [mark for mark in marks if mark.region in ("body", "entry", "credit")]
+    if len(running) > 2 or len({mark.id for mark in running}) > 1:
+        return []
+    lines = [(mark, mark.before.lower(), mark.own.lower()) for mark in running]
+    return [
+        mark
+        for mark, before, own in lines
+        if NAMED.search(before) or (BARE.fullmatch(before) and CLAIM.search(f"{before} {own}"))
+    ]
 
 
 def _declared(mark: Mark) -> bool:
@@ -284,8 +297,12 @@ def points(mark: Mark) -> float:
     alone = mark.carrier in ("anchor", "badge") or mark.carrier.endswith(" link")
     if alone and len(around) < 60:  # a bare badge, or a line of its own
         score += 1.0 if mark.region in ("footer", "sidebar") else 0.5
+    elif mark.carrier == "badge" and mark.region in ("footer", "sidebar"):
+        score += 1.0
     elif alone and mark.region == "footer" and not CREDIT.search(mark.before):
         score += 0.5
+    if mark.carrier == "badge" and mark.region in ("header", "body", "entry"):
+        score += 1.5  # the button of Creative Commons is made for works; captions use words
     if part:
         score -= 4.0
     if HEDGE.search(around) or quoted(mark.before):
@@ -322,7 +339,7 @@ def _is_part(mark: Mark) -> bool:
     before, own, after = mark.before.lower(), mark.own.lower(), mark.after.lower()
     if applies := APPLIES.match(after):
         return PART.match(after, applies.end()) is not None
-    if not before and mark.carrier == "anchor":  # a badge stands before the sentence it is of
+    if not before and mark.carrier in ("anchor", "badge"):  # what stands before its sentence
         before = CLAIM.split(after)[0]
     subject = COMPOUND.sub("", f"{clause(before)} {own}")
     if MEDIA_FILE.search(before) and not STRONG.search(before):

@@ -56,10 +56,15 @@ _TAIL = 200
 """Characters of text that may stand below a mark at the end of the page."""
 _FOOTER = re.compile(
     r"foot|bottom|colophon|copyright|site-?info|impressum|imprint|legal|licen[sc]e|lizenz|"
+    r"fu(?:ss|ß)|pied-?de|rodap|piepagina|stopka|"
     r"(?:^|[\s_-])cc(?:$|[\s_-])",
     re.IGNORECASE,
 )
-_SIDEBAR = re.compile(r"side-?bar|widget|secondary|rail|column-?(?:left|right)|sidenav", re.I)
+_SIDEBAR = re.compile(
+    r"side-?bar|widget|secondary|rail|column-?(?:left|right)|sidenav|blogroll|marginal|spalte|"
+    r"(?:right|left|rechts?e?|links|linke)[-_]?(?:col|bar|side|nav|menu|panel)",
+    re.IGNORECASE,
+)
 _COMMENT = re.compile(r"\b(?:comment|reply|reaction|forum-?post|postbody|post_body)", re.I)
 _ENTRY = re.compile(
     r"(?:^|[\s_-])(?:post|entry|article|story)-?(?:content|body|text)?(?:$|[\s_-])|main", re.I
@@ -114,6 +119,10 @@ _NO_TEXT = ", ".join(
     f'[href$="dcmitype/{kind}"]' for kind in ("StillImage", "MovingImage", "Sound")
 )
 _BADGES = ", ".join(('img[src*="creativecommons.org/l/" i]', 'img[src*="licensebuttons.net/" i]'))
+_BUTTONS = ", ".join(
+    f'img[src*="{part}" i]'
+    for part in ("commons.org/l/", "commons.org/p/", "commons.org/images/", "licensebuttons.net/")
+)
 _NAMED_BADGES = ", ".join(
     f'img[alt*="{name}" i]' for name in ("creative commons", "cc-by", "cc by", "cc0")
 )
@@ -231,12 +240,15 @@ def _anchor_marks(tree: Any) -> Iterator[Mark]:
             continue
         if not found:
             page = re.sub(r"^(?:\w+:)?//[^/]*", "", href)  # the host alone names no licence
-            found = named or licence_of_words(page.replace("_", " "))
+            told = licence_of_words(page.replace("_", " "))
+            found = fuller(named, told) if named and told and same_family(named, told) else named
+            found = found or told
         elif named and same_family(found, named):
             found = fuller(found, named)
         before, after = around(node)
         region = "media" if select(_block(node), _NO_TEXT) else region_of(node.parent, node)
-        yield Mark(found, "anchor", declared, region, before, own, after, href)
+        carrier = "badge" if select(node, _BUTTONS) else "anchor"
+        yield Mark(found, carrier, declared, region, before, own, after, href)
 
 
 def _badge_marks(tree: Any, lower: bytes | None) -> Iterator[Mark]:
@@ -309,7 +321,7 @@ def region_of(node: Any, mark: Any = None) -> str:
             return "media"
         if tag in _CODE:
             return "comment"
-        if _OTHER.search(names):
+        if depth < 5 and _OTHER.search(names):
             return "other"
         if tag in _QUOTES:
             return "quote"

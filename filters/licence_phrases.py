@@ -104,7 +104,8 @@ PART = _either(
 HEDGE = re.compile(
     r"aspire|may not be able|not (?:be )?licen[sc]ed|was ist|what is|explain|learn more about|"
     r"erklärt|choose a licen|you (?:must|should|can|may) (?:choose|select|apply)|i confirm|"
-    r"i agree|you agree to|if you want|must be (?:released|published|licensed)",
+    r"i agree|you agree (?:to|that) (?:your|release|licen[sc]e|publish)|"
+    r"if you want|must be (?:released|published|licensed)",
 )
 """A licence is spoken of, wished for or asked for."""
 SELF = re.compile(
@@ -149,7 +150,7 @@ NAMED = re.compile(
 """The label of a licence."""
 
 
-_BARE = re.compile(
+BARE = re.compile(
     r"\s*(?:(?:and|is|are|it|they|und|ist|sind|re)?\s*(?:licen[sc]ed|released|available|distributed|"
     r"lizenziert|veröffentlicht|under|unter|used|the|a|an|der|einer|terms|of|via|cc|licen[sc]e|"
     r"lizenz|:)\s*)*"
@@ -174,7 +175,7 @@ def clause(before: str) -> str:
     """
     sentences = re.split(r"[.;!?]\s|[。；！？]", before)
     last = re.split(r", and |[|•·—–]", sentences[-1])[-1]
-    if len(sentences) > 1 and last == sentences[-1] and _BARE.fullmatch(last):
+    if len(sentences) > 1 and last == sentences[-1] and BARE.fullmatch(last):
         earlier = re.split(r"[|•·—–]", sentences[-2])[-1]
         return earlier if THING.search(earlier) and not OWNED.search(earlier) else last
     return last
