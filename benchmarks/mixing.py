@@ -35,8 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import mixing
 from catalogs.ledger import Ledger
 from mixing.ask import SUPPORT
+from mixing.earlier import resolve
 from mixing.questions import solve_study
-from mixing.reuse import earlier_folder
 from mixing.study_file import load_study
 from mixing.surface import fit_surface
 from mixing.validation import choose_unseen
@@ -209,7 +209,10 @@ def redone(path: str) -> None:
     """Which share of a study's training was taken over from the study that it reuses."""
     study = load_study(path)
     rows = Ledger(study.out_folder).rows("train")
-    old = {row.address for row in Ledger(earlier_folder(study)).rows("train")}
+    old = {
+        row.address
+        for row in Ledger(resolve(study, study.swarm.reuse, "swarm.reuse")).rows("train")
+    }
     kept = [row for row in rows if row.address in old]
     tokens = sum(row.stats["tokens"] for row in rows)
     fresh = tokens - sum(row.stats["tokens"] for row in kept)

@@ -108,7 +108,7 @@ class Answer:
     slack, slack_is
         And where it comes from: ``seeds`` or ``fit``.
     epochs
-        Repetitions of each domain in the target run, by mix.
+        Repetitions of each domain in the target run and the phases before it, by mix.
     loss, task_loss
         Predicted weighted mean, and loss of every task, by mix.
     second_opinion
@@ -201,7 +201,7 @@ def find_answer(runs: Runs, model: Model, ask: Ask, whole: bool = True) -> Answe
         tie_high=found.tie_high.tolist(),
         slack=slack,
         slack_is=slack_is,
-        epochs={n: (np.asarray(p) * ask.budget / available).tolist() for n, p in mixes.items()},
+        epochs={n: ask.epochs(p).tolist() for n, p in mixes.items()},
         loss={name: float(y @ ask.weights) for name, y in task_loss.items()},
         task_loss={name: y.tolist() for name, y in task_loss.items()},
         second_opinion=dict(zip(mixes, second.tolist(), strict=True)),

@@ -10,6 +10,7 @@ from scipy.optimize import linprog
 
 from catalogs.errors import UserError
 from mixing.bank import Repetition
+from mixing.collapse import Frozen
 from mixing.feasible import Feasible, Group, make_feasible
 from mixing.shares import divergence, natural, uniform, unimax
 
@@ -39,6 +40,10 @@ class Ask:
         Whether repeated text counts less than fresh text.
     support
         Largest share of each domain that was trained, (m,).
+    used
+        Epochs of each domain that earlier phases have used, (m,): they count as repetitions.
+    frozen
+        Domains that keep their ratios to each other, as one virtual domain.
     """
 
     domains: tuple[str, ...]
@@ -54,13 +59,26 @@ class Ask:
     guard: float | None = None
     fading: bool = False
     support: np.ndarray | None = None
+    used: np.ndarray | None = None
+    frozen: Frozen | None = None
 
     def feasible(self) -> Feasible:
         support = None if self.support is None else np.minimum(1.0, SUPPORT * self.support)
         return make_feasible(
-            self.domains, self.available, self.budget, self.max_epochs, self.floors, self.caps,
+            self.domains, self.unused(), self.budget, self.max_epochs, self.floors, self.caps,
             self.groups, self.kl, natural(self.available), support,
         )  # fmt: skip
+
+    def unused(self) -> np.ndarray:
+        """Tokens that `max_epochs` still allows, over `max_epochs`, (m,)."""
+        if self.used is None or self.max_epochs is None:
+            return np.asarray(self.available, float)
+        return self.available * np.maximum(1 - self.used / self.max_epochs, 0.0)
+
+    def epochs(self, mix: np.ndarray) -> np.ndarray:
+        """How often each domain is repeated in the end, earlier phases included, (m,)."""
+        own = np.asarray(mix) * self.budget / np.asarray(self.available, float)
+        return own if self.used is None else own + self.used
 
     def reuse(self) -> Repetition | None:
         return Repetition(np.asarray(self.available, float) / self.budget) if self.fading else None
@@ -69,7 +87,7 @@ class Ask:
         return {
             "natural": natural(self.available),
             "uniform": uniform(len(self.domains)),
-            "unimax": unimax(self.available, self.budget, self.max_epochs or np.inf),
+            "unimax": unimax(self.unused(), self.budget, self.max_epochs or np.inf),
         }
 
 

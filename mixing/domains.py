@@ -101,12 +101,17 @@ def write_pool(job: Job) -> Row:
             reader = database.sql(
                 """WITH parts AS (SELECT * FROM read_parquet($parts)),
                 once AS (SELECT * FROM parts
-                    QUALIFY run = min(run) OVER (PARTITION BY id))
-                SELECT id, sum(n_bytes) OVER place - n_bytes < $limit AS held, text FROM once
+                    QUALIFY run = min(run) OVER (PARTITION BY id)),
+                seen AS (SELECT DISTINCT id FROM read_parquet($trained) WHERE NOT held),
+                fresh AS (SELECT *, id NOT IN (FROM seen) AS new FROM once),
+                free AS (SELECT *, new OR NOT bool_or(new) OVER () AS may FROM fresh)
+                SELECT id, may AND sum(n_bytes) FILTER (may) OVER place - n_bytes < $limit AS held,
+                    text FROM free
                 WINDOW place AS (ORDER BY md5(id || $seed), run, row_id ROWS UNBOUNDED PRECEDING)
                 ORDER BY md5(id || $seed), run, row_id""",
                 params={
                     "parts": parts, "limit": arguments["hold_out"], "seed": str(arguments["seed"]),
+                    "trained": arguments["trained"] or [_nothing(work)],
                 },
             ).to_arrow_reader(ROWS)  # fmt: skip
             for batch in reader:
@@ -123,6 +128,15 @@ def write_pool(job: Job) -> Row:
             )
         stats = {"held": held, "held_bytes": sizes[True], "train_bytes": sizes[False]}
         return work.commit(read=rows, kept=rows, stats=stats)
+
+
+def _nothing(work: Work) -> str:
+    """A note of no documents."""
+    path = os.path.join(work.folder, "nothing.parquet")
+    pq.write_table(
+        pa.table({"id": pa.array([], pa.string()), "held": pa.array([], pa.bool_())}), path
+    )
+    return path
 
 
 def _write_texts(work: Work, folder: str, member: str, number: int) -> str:

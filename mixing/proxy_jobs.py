@@ -73,7 +73,8 @@ def tokenise(job: Job) -> Row:
 def train_proxy(job: Job) -> Row:
     """Train one proxy on one mix; writes its weights and what it did.
 
-    A killed training goes on from its last checkpoint, kept below ``_tmp`` by address.
+    It may start from given weights. A killed training goes on from its last checkpoint, kept below
+    ``_tmp`` by address.
     """
     arguments = job.arguments
     streams = {name: TokenStream(path) for name, path in arguments["train"].items()}
@@ -82,7 +83,14 @@ def train_proxy(job: Job) -> Row:
     config = TrainConfig(model=model_config, **arguments["config"])
     folder = run_folder(job)
     with at_work(job) as work:
-        result = train(arguments["mix"], streams, config, folder, arguments["subsample"])
+        result = train(
+            arguments["mix"],
+            streams,
+            config,
+            folder,
+            arguments["subsample"],
+            arguments.get("start"),
+        )
         place = f"{job.step}/{job.shard}"
         shutil.copyfile(result.weights, work.path("weights", f"{place}.safetensors"))
         kept = result.checkpoints if arguments["keep_checkpoints"] else []
@@ -95,6 +103,7 @@ def train_proxy(job: Job) -> Row:
             "tokens": result.tokens,
             "epochs": result.epochs,
             "loss_curve": result.loss_curve,
+            "made": arguments["made"],
             "checkpoints": [{"step": point.step, "tokens": point.tokens} for point in kept],
             "seconds": round(result.seconds, 2),
         }

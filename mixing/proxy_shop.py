@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from catalogs import storage
-from catalogs.audit import save_plan
 from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
-from mixing.domains import Domain, membership, write_pool
+from mixing.ancestry import Ancestry, proxy_config, same_tokenizer
+from mixing.domains import membership, write_pool
+from mixing.earlier import Earlier, adopt
 from mixing.ngram_rung import ngram_jobs
 from mixing.proxy_jobs import (
     score_held_out,
@@ -22,12 +22,8 @@ from mixing.proxy_jobs import (
     train_tokenizer,
 )
 from mixing.runs_file import corpus_checksums
-from mixing.stacked_jobs import stack_jobs, stacking
-from mixing.study_file import Study
-from pipeline.address import address, code_version
+from mixing.stacked_jobs import stack_jobs
 from pipeline.jobs import Job
-from pipeline.progress import Progress
-from pipeline.schedule import Settings, run_jobs
 from proxies import suite_path
 
 POOL_CODE = ("mixing.domains",)
@@ -44,17 +40,8 @@ class Proxies:
 
 
 @dataclass
-class ProxyShop:
-    """A study at work in its folder. Parts are made once; what is committed is not made again."""
-
-    study: Study
-    domains: list[Domain]
-    settings: Settings
-    progress: Progress
-    done: int = 0
-    skipped: int = 0
-    plan: dict[str, dict[str, str]] = field(default_factory=dict)
-    made: dict[str, Any] = field(default_factory=dict)
+class ProxyShop(Ancestry):
+    """The texts, tokens and proxies of a study."""
 
     def pools(self) -> list[Row]:
         """The texts of every domain, some held out."""
@@ -78,49 +65,18 @@ class ProxyShop:
             return []
         return self._once("ngrams", lambda: self._step(ngram_jobs(self)))
 
-    def _once(self, name: str, make) -> Any:
-        if name not in self.made:
-            self.made[name] = make()
-        return self.made[name]
-
     def _step(self, jobs: list[Job]) -> list[Row]:
-        if not jobs:
-            return []
-        self._step(stack_jobs(self, jobs))
-        ledger = Ledger(self.study.out_folder)
-        planned = self.plan.setdefault(jobs[0].step, {})
-        planned.update({job.shard: job.address for job in jobs})
-        ledger.retire(
-            row
-            for row in ledger.rows(jobs[0].step)
-            if row.shard in planned and planned[row.shard] != row.address
-        )
-        shards = {step: sorted(names) for step, names in self.plan.items()}
-        save_plan(self.study.out_folder, {"state": "incomplete", "shards": shards})
-        outcome = run_jobs(jobs, self.settings, self.progress)
-        self.done += outcome.done
-        self.skipped += outcome.skipped
-        return [outcome.rows[job.key] for job in jobs]
-
-    def _job(self, step, shard, run, config, inputs, arguments, code, libraries=()) -> Job:
-        version = code_version(code, libraries)
-        return Job(
-            root=self.study.out_folder,
-            step=step,
-            shard=shard,
-            address=address(step, config, inputs, version),
-            run=run,
-            arguments=arguments,
-            inputs=tuple(inputs),
-            code=version,
-        )
+        if jobs:
+            super()._step(stack_jobs(self, jobs))
+        return super()._step(jobs)
 
     def _proxy_job(self, step, shard, run, config, inputs, arguments) -> Job:
         return self._job(step, shard, run, config, inputs, arguments, PROXY_CODE, PROXY_LIBRARIES)
 
     def _pool_jobs(self) -> list[Job]:
         study = self.study
-        corpus = corpus_checksums(study)
+        inputs = corpus_checksums(study) + [one.checksum for one in self.notes()]
+        trained = [one.members for one in self.notes()]
         jobs = []
         for domain in self.domains:
             share = study.evaluation.holdout_share
@@ -129,27 +85,50 @@ class ProxyShop:
                 "hold_out": min(study.evaluation.holdout_bytes, int(domain.n_bytes * share)),
                 "seed": study.seed,
             }
-            arguments = {**settings, "runs": study.run_folders}
+            arguments = {**settings, "runs": study.run_folders, "trained": trained}
             jobs.append(
-                self._job("pool", domain.name, write_pool, settings, corpus, arguments, POOL_CODE)
+                self._job("pool", domain.name, write_pool, settings, inputs, arguments, POOL_CODE)
             )
         return jobs
 
     def tokenizer(self) -> tuple[str, str]:
         """Path and identity of the tokenizer, trained first if the study gives none."""
-        path, vocab = self.study.tokenizer_path, self.study.proxy.vocab
-        if path == "bytes":
-            return path, path
+        path, identity = self._given_tokenizer()
         if path:
-            if not storage.exists(path):
-                raise UserError(f"field 'proxy.tokenizer': {path}: no such file")
-            return path, storage.checksum(path)
+            if self.before():
+                same_tokenizer("after", path, self.before(), identity)
+            return path, identity
+        follows = self.before() or self.earlier()
+        if follows:
+            row = self._once("tokenizer", lambda: self._adopted_tokenizer(follows))
+            return self.path(row, "tokenizer"), row.checksum("tokenizer")
         pools = self.pools()
+        vocab = self.study.proxy.vocab
         arguments = {"pools": [self.path(row, "pool") for row in pools], "vocab": vocab}
         inputs = [row.checksum("pool") for row in pools]
         job = self._proxy_job("tokenizer", "bpe", train_tokenizer, vocab, inputs, arguments)
         row = self._once("tokenizer", lambda: self._step([job])[0])
         return self.path(row, "tokenizer"), row.checksum("tokenizer")
+
+    def _given_tokenizer(self) -> tuple[str | None, str]:
+        path = self.study.tokenizer_path
+        if path is None or path == "bytes":
+            return path, path or ""
+        if not storage.exists(path):
+            raise UserError(f"field 'proxy.tokenizer': {path}: no such file")
+        return path, storage.checksum(path)
+
+    def _adopted_tokenizer(self, one: Earlier) -> Row:
+        """The tokenizer of an earlier study: with another one its weights would say nothing."""
+        rows = Ledger(one.folder).rows("tokenizer")
+        if not rows or rows[0].checksum("tokenizer") != one.facts["tokenizer"]:
+            raise UserError(
+                f"field 'proxy.tokenizer': give the one of the study in {one.folder} "
+                f"({one.facts['tokenizer']}); its proxies know no other"
+            )
+        adopt(rows[0], one.folder, self.study.out_folder)
+        self._keep(rows)
+        return rows[0]
 
     def _stream_jobs(self, tokenizer: tuple[str, str]) -> list[Job]:
         path, identity = tokenizer
@@ -165,18 +144,11 @@ class ProxyShop:
         self, step: str, mixes: list, budget: int, model: str | None = None
     ) -> list[Job]:
         proxy, streams = self.study.proxy, self.streams()
-        config = {
-            "tokens": budget,
-            "batch": proxy.batch,
-            "context": proxy.context,
-            "lr": proxy.lr,
-            "warmup": proxy.warmup,
-            "checkpoints": proxy.checkpoints,
-            **stacking(proxy),
-        }
+        config = {**proxy_config(self.study), "tokens": budget}
         names = [domain.name for domain in self.domains]
         rows = dict(zip(names, streams, strict=True))
         unique = self._unique_tokens(budget)
+        start = self.start(model or proxy.model)
         jobs = []
         for shares, seed in mixes:
             mix = {name: float(p) for name, p in zip(names, shares, strict=True) if p > 0}
@@ -190,10 +162,46 @@ class ProxyShop:
             # only what it is trained on: a domain added elsewhere leaves the run as it is
             sums = [rows[name].checksum("train") for name in mix]
             paths = {"train": {name: self.path(rows[name], "train") for name in mix}}
+            if start:
+                settings["start"] = start.checksum("weights")
+                paths["start"] = self.path(start, "weights")
+            paths["made"] = {**self._wanted(start), **settings, "proxy": config}
             job = self._proxy_job(step, "", train_proxy, settings, sums, {**settings, **paths})
             # named by what it is, so that a swarm that grows keeps its runs
             jobs.append(replace(job, shard=job.address[:16]))
         return jobs
+
+    def start(self, model: str) -> Row | None:
+        """Weights that proxies of a size start from: the answer of the phase before, trained."""
+        before = self.before()
+        if before is None:
+            return None
+        return self._once(f"start {model}", lambda: self._step([self._start_job(before, model)])[0])
+
+    def _start_job(self, before: Earlier, model: str) -> Job:
+        proxies, ledger = before.facts["proxies"], Ledger(before.folder)
+        made = proxies["train"]
+        if model != made["model"] and proxies["confirm"] and proxies["confirm"]["model"] == model:
+            made = proxies["confirm"]
+        mix = {name: p for name, p in before.facts["recommended"].items() if p > 0}
+        known = made["subsample"]
+        settings = {
+            "mix": mix,
+            "model": model,
+            "config": made["config"],
+            "subsample": {name: known[name] for name in mix if name in known} if known else None,
+            "keep_checkpoints": False,
+        }
+        streams = {row.shard: row for row in ledger.rows("tokenise")}
+        paths = {"train": {name: ledger.file(streams[name].files["train"]) for name in mix}}
+        sums = [streams[name].checksum("train") for name in mix]
+        first = [row for row in ledger.rows("start") if row.shard == model]
+        if first:
+            settings["start"] = first[0].checksum("weights")
+            paths["start"] = ledger.file(first[0].files["weights"])
+        paths["made"] = {**made, **settings}
+        arguments = {**settings, **paths}
+        return self._proxy_job("start", model, train_proxy, settings, sums, arguments)
 
     def _unique_tokens(self, budget: int) -> dict[str, int] | None:
         """Tokens a proxy may see of each domain, so that it repeats what the target repeats."""
@@ -237,10 +245,3 @@ class ProxyShop:
         rows = self._step(jobs)
         each = len(jobs) // max(1, len(trained))
         return [rows[at : at + each] for at in range(0, len(rows), each)] if rows else []
-
-    def path(self, row: Row, kind: str) -> str:
-        """Path of a file of a committed part."""
-        return storage.join(self.study.out_folder, row.files[kind].path)
-
-    def _json(self, row: Row, kind: str) -> dict[str, Any]:
-        return json.loads(storage.read_text(self.path(row, kind)))

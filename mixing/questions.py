@@ -20,7 +20,7 @@ from catalogs.ledger import Ledger
 from mixing.answer import Answer, find_answer
 from mixing.asking import limit, make_ask, task_weights
 from mixing.model import read_model
-from mixing.runs_file import made_from, read_runs, with_families
+from mixing.runs_file import conditioned, made_from, read_runs, with_families
 from mixing.study_file import Study, load_study
 
 
@@ -92,6 +92,8 @@ def solve_study(
         task_weights(given, runs.tasks, runs.families, default, "--weights"),
         facts["license_fractions"],
     )
+    # ratios that were frozen are the answer to the study's own weights, not to others
+    ask = conditioned(ask, facts, frozen=weights is None)
     if scaled:
         from mixing.scale import scaled_weights, study_scale
 

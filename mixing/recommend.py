@@ -15,6 +15,7 @@ from catalogs.errors import UserError
 from mixing.ask import Ask, with_inside
 from mixing.bank import Bank
 from mixing.bootstrap import LEVEL, interval
+from mixing.collapse import CollapsedBank
 from mixing.program import Solved, programs, solve_programs
 from mixing.shares import divergence, exact, natural
 
@@ -158,9 +159,12 @@ class Setting:
     def __init__(self, bank: Bank, ask: Ask):
         self.bank, self.ask, self.reuse = bank, ask, ask.reuse()
         feasible = ask.feasible()
-        nearest = feasible.check()
-        self.limits = feasible
-        self.feasible, self.middle = with_inside(feasible, nearest)
+        feasible.check()
+        self.limits, self.frozen = feasible, ask.frozen
+        # what is solved for: the whole mix, or a smaller one with a virtual domain
+        inner = feasible if self.frozen is None else self.frozen.limits(feasible)
+        self.inner = bank if self.frozen is None else CollapsedBank(bank, self.frozen)
+        self.feasible, self.middle = with_inside(inner, inner.check())
         self.natural = natural(ask.available)
         self.guards = self._guards()
         if len(self.guards[1]):
@@ -175,31 +179,47 @@ class Setting:
         count = max(np.atleast_2d(weights).shape[0], 1 if which is None else len(which))
         rows, bounds = self.guards if guarded else (self.guards[0][:0], self.guards[1][:0])
         batch = programs(
-            self.bank, self.feasible, weights, which,
+            self.inner, self.feasible, weights, which,
             bound_weights=np.broadcast_to(rows, (count, *rows.shape)),
             bounds=np.broadcast_to(bounds, (count, len(bounds))),
             reuse=self.reuse,
         )  # fmt: skip
-        begin = self.middle if start is None or len(bounds) else 0.9 * start + 0.1 * self.middle
-        return solve_programs(batch, begin)
+        near = start is not None and not len(bounds)
+        begin = 0.9 * self._inside(start) + 0.1 * self.middle if near else self.middle
+        return self._whole(solve_programs(batch, begin))
+
+    def _inside(self, p: np.ndarray) -> np.ndarray:
+        return p if self.frozen is None else self.frozen.collapse(p)
+
+    def _outside(self, p: np.ndarray) -> np.ndarray:
+        return p if self.frozen is None else self.frozen.expand(p)
+
+    def _whole(self, solved: Solved) -> Solved:
+        """The solution in whole mixes."""
+        if self.frozen is None:
+            return solved
+        lower, upper = self.frozen.spread_prices(self.limits, solved.lower, solved.upper)
+        return replace(solved, shares=self._outside(solved.shares), lower=lower, upper=upper)
 
     def ties(self, best: np.ndarray, slack: float) -> tuple[np.ndarray, np.ndarray]:
         """Least and largest share of each domain within `slack` of the best."""
         if not slack > 0:
             return best, best
         m, w = len(best), self.ask.weights
-        value, middle = self.losses(np.array([best, self.middle])) @ w
+        value, middle = self.losses(np.array([best, self._outside(self.middle)])) @ w
         part = min(0.5, 0.5 * slack / max(middle - value, 1e-12))
         rows = np.concatenate([w[None], self.guards[0]])
         bounds = np.append(value + slack, self.guards[1])
+        ends = np.concatenate([np.eye(m), -np.eye(m)])
         batch = programs(
-            self.bank, self.feasible, np.zeros((1, len(w))), np.zeros(2 * m, int),
-            np.concatenate([np.eye(m), -np.eye(m)]),
+            self.inner, self.feasible, np.zeros((1, len(w))), np.zeros(2 * m, int),
+            ends if self.frozen is None else ends @ self.frozen.matrix.T,
             np.broadcast_to(rows, (2 * m, *rows.shape)),
             np.broadcast_to(bounds, (2 * m, len(bounds))),
             self.reuse,
         )  # fmt: skip
-        found = solve_programs(batch, (1 - part) * best + part * self.middle).shares
+        begin = (1 - part) * self._inside(best) + part * self.middle
+        found = self._outside(solve_programs(batch, begin).shares)
         return np.diag(found[:m]), np.diag(found[m:])
 
     def stretched(self, best, low, high, factor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -303,19 +323,20 @@ class Setting:
         """
         rows, bounds = self.guards
         for part in np.geomspace(0.5, 1e-7, 24):
-            p = part * self.middle + (1 - part) * self.natural
-            room = (p > self.feasible.lower).all() and (p < self.feasible.upper).all()
-            rest = (self.feasible.rows @ p < self.feasible.row_limits).all()
+            z = part * self.middle + (1 - part) * self._inside(self.natural)
+            p = self._outside(z)
+            room = (z > self.feasible.lower).all() and (z < self.feasible.upper).all()
+            rest = (self.feasible.rows @ z < self.feasible.row_limits).all()
             near = self.feasible.kl is None or divergence(p, self.natural) < self.feasible.kl
             if room and rest and near and (rows @ self.losses(p[None])[0] < bounds).all():
-                return p
+                return z
         weights = np.full(len(rows), 1 / len(rows))
         for _ in range(60):
-            p = self.solve(weights @ rows, guarded=False).shares[0]
-            p = 0.999 * p + 0.001 * self.middle
-            over = rows @ self.losses(p[None])[0] - bounds
+            z = self._inside(self.solve(weights @ rows, guarded=False).shares[0])
+            z = 0.999 * z + 0.001 * self.middle
+            over = rows @ self.losses(self._outside(z)[None])[0] - bounds
             if (over < 0).all():
-                return p
+                return z
             weights = weights * np.exp(np.clip(over / np.abs(over).max(), -1, 1))
             weights /= weights.sum()
         name = self.guarded[int(over.argmax())]

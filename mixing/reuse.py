@@ -1,139 +1,197 @@
-"""Reuse: runs of an earlier study that this one would train just the same, and what they lack.
+"""Reuse: when domains change, only what is coupled to the change is mixed anew.
 
-A run is kept when its address is what this study gives it: its mix names domains that are here,
-whose streams, tokenizer and training are unchanged. What it does not know is a new domain; further
-mixes vary that one, with the others frozen in the ratios of the earlier answer as one virtual
-domain, and some with these ratios disturbed. Where the new domain turns out to stand in for an old
-one, the refining rounds open the two.
+Runs of an earlier study are kept where they were trained as this one trains, on text that is still
+there: on domains that were renamed or split they are runs on the new ones. The laws fitted to them
+say which domains the changed ones are coupled to; these are opened again, all others are frozen in
+the ratios of the earlier answer, as one virtual domain (Olmix, 2026). Further mixes vary only what
+is open and the virtual domain's share; laws are fitted to kept and further runs together.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from catalogs import storage
-from catalogs.errors import UserError
-from catalogs.ledger import Ledger, Row
-from mixing.proxy_jobs import read_run
+from catalogs.ledger import Row
+from mixing.answer import pooled_noise
+from mixing.collapse import Frozen
+from mixing.coupling import couplings
+from mixing.earlier import Earlier
+from mixing.overlap import UNLIKE, Overlap
+from mixing.power_law import PowerLaw
 from mixing.shares import exact, natural
-from mixing.study_file import Study
-from mixing.swarm import Swarm, farthest, without_crumbs
-from pipeline.jobs import Job
+from mixing.swarm import default_mixes, further_mixes
+from pipeline.jobs import Job, at_work
 
-_KNOWN = 3  # runs with a domain from which its coefficients are not new
-_STRENGTH = 60.0  # of the Dirichlet distribution that disturbs the frozen ratios
-_CANDIDATES = 64
+_FEWEST = 4  # mixes that a law can be asked about
+
+REUSE_CODE = (
+    "mixing.reuse", "mixing.collapse", "mixing.coupling", "mixing.overlap", "mixing.swarm",
+    "mixing.shares", "mixing.laws", "mixing.levenberg", "mixing.power_law",
+)  # fmt: skip
 
 
-def earlier_runs(study: Study, domains: list[str]) -> list[tuple[np.ndarray, int, Row]]:
-    """Mixes, seeds and ledger rows of the earlier study's runs on domains that are here.
+@dataclass(frozen=True)
+class Kept:
+    """A run of an earlier study that holds for this one.
 
-    Raises
-    ------
-    UserError
-        When the earlier study is this one.
+    Attributes
+    ----------
+    row, seed
+        Its ledger row and seed.
+    old, shares
+        Its mix of the earlier study's domains, and of this one's.
+    unlike
+        Share of its tokens that were other text than this one's domains hold.
     """
-    folder = earlier_folder(study)
-    if folder.rstrip("/") == study.out_folder.rstrip("/"):
-        raise UserError("field 'swarm.reuse': give the folder of an earlier study, not this one's")
-    ledger, found = Ledger(folder), []
-    for row in ledger.rows("train"):
-        run = read_run(ledger.file(row.files["run"]))
-        if set(run["mix"]) <= set(domains):
-            mix = np.array([run["mix"].get(name, 0.0) for name in domains])
-            found.append((mix, int(run["seed"]), row))
-    return found
+
+    row: Row
+    seed: int
+    old: np.ndarray
+    shares: np.ndarray
+    unlike: float
 
 
-def earlier_folder(study: Study) -> str:
-    """Folder of the earlier study."""
-    return storage.join(study.root or ".", study.swarm.reuse or "")
-
-
-def adopt(study: Study, row: Row, job: Job) -> bool:
-    """Take over a run if this study would train just the same; says whether it did."""
-    if row.address != job.address:
-        return False
-    ledger, earlier = Ledger(study.out_folder), Ledger(earlier_folder(study))
-    if ledger.committed(job.step, job.shard, job.address):
-        return True
-    if earlier.committed(row.step, row.shard, row.address) is None:
-        return False
-    with storage.scratch(study.out_folder, f"adopt-{job.shard}") as folder:
-        files = {}
-        for kind, file in row.files.items():
-            local = os.path.join(folder, os.path.basename(file.path))
-            with storage.open_input(earlier.file(file)) as source, open(local, "wb") as to:
-                shutil.copyfileobj(source, to)
-            files[kind] = (local, file.path)
-        ledger.commit(row, files)
-    return True
-
-
-def frozen_ratios(study: Study, domains: list[str], tokens: np.ndarray) -> np.ndarray:
-    """Ratios of the domains that the earlier study knew: its answer's, or else the natural ones."""
-    path = storage.join(earlier_folder(study), "answer.json")
-    if storage.exists(path):
-        answer = json.loads(storage.read_text(path))
-        known = dict(zip(answer["domains"], answer["mixes"]["recommended"], strict=True))
-        ratios = np.array([known.get(name, 0.0) for name in domains])
-        if ratios.sum() > 0:
-            return exact(ratios)
-    return natural(tokens)
-
-
-def new_domains(kept: np.ndarray) -> np.ndarray:
-    """Numbers of the domains of which the runs that are kept, (runs, m), know next to nothing."""
-    return np.flatnonzero((kept > 0).sum(0) < _KNOWN)
-
-
-def extend_swarm(
-    domains: tuple[str, ...],
-    kept: list[tuple[np.ndarray, int]],
-    frozen: np.ndarray,
-    mixes: int | None,
-    seed: int,
-    reach: float = 0.5,
-) -> Swarm:
-    """The runs that are kept, and mixes that teach what they do not know.
+def kept_runs(
+    earlier: Earlier, overlap: Overlap, wanted: dict[str, Any], code: str, held_out: list[str]
+) -> tuple[list[Kept], dict[str, int]]:
+    """The runs that hold, and how many do not, by reason.
 
     Parameters
     ----------
-    kept
-        Mixes and seeds.
-    frozen
-        Ratios of the known domains, (m,); new ones count 0.
-    mixes
-        Further mixes; default three per coefficient of what is new, none when nothing is.
-    reach
-        Largest share of a new domain.
+    wanted
+        How this study trains.
+    code
+        Version of the code that trains.
+    held_out
+        Earlier domains some of whose training text is held out now.
     """
-    P = np.array([mix for mix, _ in kept])
-    fresh = new_domains(P)
-    count = mixes if mixes is not None else 3 * (len(fresh) + 1) if len(fresh) else 0
-    frozen = frozen.copy()
-    frozen[fresh] = 0
-    frozen = frozen / frozen.sum()
-    rng = np.random.default_rng([seed, len(domains), len(kept)])
-    chosen = []
-    shares = np.geomspace(0.02, reach, max(2, count))
-    for number in range(count):
-        candidates = rng.dirichlet(np.maximum(frozen * _STRENGTH, 1e-3), _CANDIDATES)
-        if number % 3 == 0:
-            candidates[:] = frozen
-        if len(fresh):
-            # every other strength in turn, so that few mixes span the range already
-            share = shares[(number * 5) % len(shares)]
-            parts = rng.dirichlet(np.ones(len(fresh)), _CANDIDATES)
-            candidates *= (1 - share) / candidates.sum(1, keepdims=True)
-            candidates[:, fresh] += share * parts
-        others = np.concatenate([P, np.array(chosen).reshape(-1, P.shape[1])])
-        chosen.append(farthest(without_crumbs(candidates), others))
-    rows = [*P, *chosen]
-    seeds = [seed for _, seed in kept] + [seed] * len(chosen)
-    kinds = ["kept"] * len(kept) + ["extend"] * len(chosen)
-    return Swarm(tuple(domains), np.array(rows), np.array(seeds), tuple(kinds))
+    found, dropped = [], dict.fromkeys(("trained otherwise", "other text", "text held out now"), 0)
+    order = [earlier.domains.index(name) for name in overlap.old]
+    hidden = np.isin(overlap.old, held_out)
+    for one in earlier.runs():
+        mix, made = one.mix[order], one.run.get("made", {})
+        shares = overlap.carry(mix)
+        alike = all(made.get(k) == v for k, v in wanted.items() if k != "vocab")
+        unlike = one.unlike + overlap.unlike(mix)
+        if not alike or one.row.code != code:
+            dropped["trained otherwise"] += 1
+        elif shares is None or unlike > UNLIKE:
+            dropped["other text"] += 1
+        elif (mix[hidden] > 0).any():
+            dropped["text held out now"] += 1
+        else:
+            found.append(Kept(one.row, int(one.run["seed"]), mix, exact(shares), unlike))
+    return found, {reason: count for reason, count in dropped.items() if count}
+
+
+def plan_job(job: Job) -> Row:
+    """Choose what to open and the further mixes; writes the plan that `plan_reuse` makes."""
+    arguments = job.arguments
+    losses = []
+    for paths in arguments["scores"]:
+        scores = {k: v for path in paths for k, v in json.loads(storage.read_text(path)).items()}
+        losses.append([scores[task]["bpb"] for task in arguments["tasks"]])
+    with at_work(job) as work:
+        plan = plan_reuse(np.array(losses), arguments)
+        plan["kept"] = arguments["kept"]
+        with open(work.path("plan", "reuse.json"), "w") as file:
+            json.dump(plan, file, indent=1)
+        return work.commit(read=len(losses), kept=len(losses))
+
+
+def plan_reuse(losses: np.ndarray, facts: dict[str, Any]) -> dict[str, Any]:
+    """What changed, what it is coupled to, what is frozen, and the further mixes.
+
+    Parameters
+    ----------
+    losses
+        Of the kept runs on the tasks now, (runs, tasks).
+    facts
+        ``old`` and ``domains`` (names), ``went`` and ``came`` (see `Overlap`), ``old_shares`` and
+        ``shares`` (of the kept runs), ``tasks``, ``weights``, ``tokens`` (of the domains),
+        ``answer`` (earlier shares of the old domains, or None), ``threshold``, ``mixes``,
+        ``explicit`` (whether these are the further ones), ``whole`` (runs of a swarm of its own),
+        ``seed`` and ``dropped``.
+    """
+    names, tokens = tuple(facts["domains"]), np.array(facts["tokens"], float)
+    overlap = Overlap(tuple(facts["old"]), names, np.array(facts["went"]), np.array(facts["came"]))
+    old, P = np.array(facts["old_shares"]), np.array(facts["shares"])
+    changed = [name for name in names if name not in overlap.same()]
+    answer = None if facts["answer"] is None else np.array(facts["answer"])
+    table = _couplings(losses, facts, overlap, old, answer)
+    why = {
+        name: row for name, row in table.items()
+        if max(row.values(), default=0.0) >= facts["threshold"]
+    }  # fmt: skip
+    opened = list(why) if len(np.unique(old, axis=0)) >= _FEWEST else list(overlap.same())
+    carried = None if answer is None else overlap.carry(answer)
+    ratios = natural(tokens) if carried is None else carried
+    frozen = Frozen.of(names, ratios, [*changed, *opened])
+    if frozen is None:
+        opened = [name for name in names if name not in changed]
+    count = _count(len(changed) + len(opened), len(names), facts)
+    mixes = further_mixes(
+        names, tokens, P, changed, opened, frozen, count, facts["seed"]
+    )  # fmt: skip
+    return {
+        "changes": overlap.changes(),
+        "coupling": table,
+        "threshold": facts["threshold"],
+        "opened": {name: why.get(name, {}) for name in opened},
+        "frozen": {}
+        if frozen is None
+        else {
+            name: float(ratio)
+            for name, ratio in zip(names, frozen.ratios, strict=True)
+            if not np.isnan(ratio)
+        },
+        "ratios_from": "natural" if carried is None else "answer",
+        "runs": {
+            "kept": len(P),
+            "dropped": facts["dropped"],
+            "further": len(mixes),
+            "whole": facts["whole"],
+        },
+        "mixes": mixes.tolist(),
+    }
+
+
+def _couplings(losses, facts, overlap, old, answer) -> dict[str, dict[str, float]]:
+    if len(np.unique(old, axis=0)) < _FEWEST:
+        return {}
+    middle = old.mean(0)
+    if answer is not None:
+        middle = (middle + answer) / 2
+    noise = pooled_noise(old, losses)
+    law = PowerLaw().fit(old, losses)
+    unknown = np.abs(law.predict(old) - losses).mean(0)
+    return couplings(
+        law,
+        overlap,
+        middle / middle.sum(),
+        tuple(facts["tasks"]),
+        np.array(facts["weights"]),
+        np.where(np.isfinite(noise), noise, unknown),
+    )
+
+
+def _count(open_domains: int, domains: int, facts: dict[str, Any]) -> int:
+    """Further mixes: three per coefficient that is open, in proportion where a number is given."""
+    wanted = facts["mixes"]
+    if not open_domains:
+        return 0
+    if wanted is None:
+        return 3 * (open_domains + 1)
+    if facts["explicit"]:
+        return wanted
+    return int(np.ceil(wanted * (open_domains + 1) / (domains + 1)))
+
+
+def whole_swarm(domains: int, mixes: int | None, repeats: int) -> int:
+    """Runs of a swarm that keeps none."""
+    return (default_mixes(domains) if mixes is None else mixes) + 2 * repeats

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from catalogs import storage
+from catalogs.errors import UserError
 from catalogs.ledger import Ledger
 from mixing.answer import Runs
 from mixing.ask import Ask
 from mixing.asking import make_ask, task_weights
+from mixing.collapse import Frozen
 from mixing.fitted import CODE, LIBRARIES
 from mixing.model import SURFACE_CODE
-from mixing.study_file import Study
+from mixing.study_file import Study, load_study
 from pipeline.address import code_version, digest
 
 FIT_CODE = (
@@ -35,15 +39,41 @@ def read_runs(path: str) -> tuple[Runs, dict[str, Any]]:
 
 def with_families(runs: Runs, study: Study) -> Runs:
     """The same with the families that the study names; a task without one is its own."""
+    return Runs(**{**vars(runs), "families": tuple(task_families(study, runs.tasks))})
+
+
+def task_families(study: Study, tasks: Iterable[str]) -> list[str]:
+    """Family of each task."""
     evaluation = study.evaluation
     family = {member: name for name, members in evaluation.families.items() for member in members}
     family |= {name: s.family for name, s in evaluation.suites.items() if s.family}
-    families = tuple(family.get(task, task) for task in runs.tasks)
-    return Runs(**{**vars(runs), "families": families})
+    return [family.get(task, task) for task in tasks]
 
 
 def study_ask(study: Study, runs: Runs, facts: dict[str, Any]) -> Ask:
     """The question that the study file asks."""
+    return conditioned(_plain_ask(study, runs, facts), facts)
+
+
+def conditioned(ask: Ask, facts: dict[str, Any], frozen: bool = True) -> Ask:
+    """The same with what earlier phases used, and with what is frozen unless the limits forbid."""
+    if any(facts.get("used", ())):
+        ask = replace(ask, used=np.array(facts["used"]))
+    if not frozen or not facts.get("frozen"):
+        return ask
+    shares = np.array([facts["frozen"].get(name, 0.0) for name in ask.domains])
+    still = Frozen.of(
+        ask.domains, shares, [name for name in ask.domains if name not in facts["frozen"]]
+    )
+    try:
+        if still:
+            still.limits(ask.feasible()).check()
+        return replace(ask, frozen=still)
+    except UserError:
+        return ask
+
+
+def _plain_ask(study: Study, runs: Runs, facts: dict[str, Any]) -> Ask:
     weights = task_weights(
         study.evaluation.weights, runs.tasks, runs.families, 1.0, "evaluation.weights"
     )
@@ -65,7 +95,17 @@ def made_from(study: Study) -> str:
         asked["evaluation"].pop(name)
     for suite in asked["evaluation"]["suites"].values():
         suite.pop("family")
-    return digest([asked, corpus_checksums(study), code_version(FIT_CODE, FIT_LIBRARIES)])
+    code = code_version(FIT_CODE, FIT_LIBRARIES)
+    return digest([asked, corpus_checksums(study), code, _answered_before(study)])
+
+
+def _answered_before(study: Study) -> list[str]:
+    """Addresses of the answer of the phase before."""
+    if not study.after:
+        return []
+    path = storage.join(study.root or ".", study.after)
+    folder = load_study(path).out_folder if path.endswith((".yaml", ".yml")) else path
+    return [row.address for row in Ledger(folder).rows("answer")]
 
 
 def corpus_checksums(study: Study) -> list[str]:

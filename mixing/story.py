@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from mixing import words
+from mixing.conditions import tell_before, tell_reuse
 from mixing.export.mixture import export_fields
 from mixing.ngram_rung import tell_rung
 from mixing.study_file import Constraints, Study
@@ -37,6 +38,8 @@ class Story:
         Further fields of the mixture file, by which the mix can be exported.
     rung
         What n-gram models were good for, or nothing.
+    notes
+        Sentences that the summary tells besides its table.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Story:
     domains: dict[str, str] = field(default_factory=dict)
     exports: dict[str, Any] = field(default_factory=dict)
     rung: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 def study_story(study: Study, answer: dict[str, Any], facts: dict[str, Any]) -> Story:
@@ -87,6 +91,9 @@ def study_story(study: Study, answer: dict[str, Any], facts: dict[str, Any]) -> 
                 "holds no near duplicates of them",
             )
         )
+    card += [("Goes on from", told) for told in tell_before(facts.get("after"))]
+    reused = tell_reuse(facts["reuse"]) if facts.get("reuse") else []
+    card += [("Reused", " ".join(reused))] if reused else []
     for name, suite in study.evaluation.suites.items():
         card.append((f"Suite {name}", f"bits per byte of the gold answers in {suite.path}"))
     rounds = facts.get("rounds") or []
@@ -126,7 +133,11 @@ def study_story(study: Study, answer: dict[str, Any], facts: dict[str, Any]) -> 
         f"{run}. The same study over the same corpus gives the same report. mixture.json beside "
         "this page holds the ratios for machines. Domains: the first predicate that holds counts.",
         domains=dict(study.domains),
-        exports=export_fields(study),
+        exports={
+            **export_fields(study),
+            **{name: facts[name] for name in ("reuse", "after") if facts.get(name)},
+        },
+        notes=tell_before(facts.get("after")) + reused,
         rung=tell_rung(facts["ngrams"], answer["tasks"]) if facts.get("ngrams") else "",
     )
 

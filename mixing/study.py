@@ -194,6 +194,7 @@ def _refine(shop: Workshop, rounds: int) -> list[dict[str, Any]]:
 
 def _report(shop: Workshop) -> Result:
     reported = shop.reported()
+    shop.leave_note()
     shop.finish(whole=True)
     summary = storage.read_text(shop.path(reported, "summary"))
     return Result(shop.path(reported, "report"), summary, shop.done, shop.skipped)

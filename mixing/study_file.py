@@ -78,7 +78,13 @@ class SwarmDesign(Strict):
     sparse: Share = Field(0.25, description="share of mixes on few domains")
     local: Share = Field(0.25, description="share of mixes near the natural one")
     reuse: str | None = Field(
-        None, description="folder of an earlier study whose runs are kept where they still hold"
+        None,
+        description="folder of an earlier study whose runs are kept where they still hold; none to "
+        "keep nothing; default this study's own, when its domains change",
+    )
+    coupling: Share = Field(
+        0.25,
+        description="from which a domain is opened again when one that it is coupled to changes",
     )
 
 
@@ -175,6 +181,9 @@ class Study(Strict):
         description="name -> SQL predicate over the view documents; the first that holds counts",
     )
     tokens: Count = Field(description="tokens of the training run that the mix is for")
+    after: str | None = Field(
+        None, description="study, or its folder, whose training run this one goes on from"
+    )
     proxy: Proxy = Proxy()
     swarm: SwarmDesign = SwarmDesign()
     evaluation: Evaluation = Evaluation()
@@ -216,10 +225,8 @@ class Study(Strict):
 
     @property
     def tokenizer_path(self) -> str | None:
-        """The tokenizer that is given, or that of the study whose runs are kept; else None."""
+        """The tokenizer that is given; else None."""
         given = self.proxy.tokenizer
-        if given is None and self.swarm.reuse:
-            return storage.join(self.root or ".", self.swarm.reuse, "tokenizer.json")
         return given if given in (None, "bytes") else storage.join(self.root or ".", given)
 
     @property

@@ -58,12 +58,10 @@ def fit_job(job: Job) -> Row:
 
 
 def gather(arguments: dict[str, Any]) -> Runs:
-    """The runs with their scores, from the files of `train_proxy` and of the scoring jobs."""
+    """The runs with their scores, from the files of the scoring jobs."""
     domains, tasks = arguments["domains"], arguments["tasks"]
-    shares, losses = [], []
-    for run, scores in zip(arguments["runs"], arguments["scores"], strict=True):
-        mix = read_run(run)["mix"]
-        shares.append([mix.get(name, 0.0) for name in domains])
+    losses = []
+    for scores in arguments["scores"]:
         found = {k: v for path in scores for k, v in json.loads(storage.read_text(path)).items()}
         losses.append([found[task]["bpb"] for task in tasks])
     return Runs(
@@ -71,7 +69,7 @@ def gather(arguments: dict[str, Any]) -> Runs:
         tuple(tasks),
         tuple(tasks),
         UNIT,
-        np.array(shares),
+        np.array(arguments["shares"]),
         np.array(losses),
         tuple(arguments["seeds"]),
         tuple(arguments["kinds"]),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalogs.errors import UserError
+from mixing.collapse import Frozen
 from mixing.shares import exact, natural, uniform
 
 _STRENGTHS = 15  # log-spaced, as in RegMix (Liu et al., 2024) and Olmix (2026)
@@ -200,3 +201,64 @@ def farthest(candidates, chosen) -> np.ndarray:
     """
     affinity = np.sqrt(candidates) @ np.sqrt(chosen).T
     return exact(candidates[int(np.argmin(affinity.max(1)))])
+
+
+def further_mixes(
+    domains: tuple[str, ...],
+    tokens: np.ndarray,
+    known: np.ndarray,
+    changed: list[str],
+    opened: list[str],
+    frozen: Frozen | None,
+    count: int,
+    seed: int = 0,
+    reach: float = 0.5,
+) -> np.ndarray:
+    """Mixes that teach what changed, beside those that are known.
+
+    Shares of the changed domains together are log-spaced up to `reach`; the rest goes to the opened
+    domains and the virtual one, near their natural shares or far from them in turn.
+
+    Parameters
+    ----------
+    domains, tokens
+        Names and available tokens, (m,).
+    known
+        Mixes that were trained, (runs, m).
+    changed, opened
+        Names of the domains that vary.
+    frozen
+        The others, which keep their ratios; None when there are none.
+    count
+        Mixes wanted.
+
+    Returns
+    -------
+    np.ndarray
+        Shares, (count, m).
+    """
+    tokens, m = np.asarray(tokens, float), len(domains)
+    names = domains if frozen is None else frozen.names
+    size = tokens if frozen is None else frozen.collapse(tokens)
+    new = np.array([name in changed for name in names])
+    rest = np.where(new, 0.0, size)
+    rng = np.random.default_rng([seed, m, len(known), count])
+    shares = np.geomspace(0.02, reach, max(2, count))
+    # neither small nor large shares first, so that few mixes span the range already
+    shares = shares[np.argsort(np.modf(np.arange(len(shares)) * 0.618034)[0])]
+    chosen: list[np.ndarray] = []
+    for number in range(count):
+        candidates = np.zeros((_CANDIDATES, len(names)))
+        share = shares[number] if new.any() else 0.0
+        if new.any():
+            candidates[:, new] = share * rng.dirichlet(np.ones(new.sum()), _CANDIDATES)
+        if rest.sum() > 0:
+            near = (1.0, 4.0, 20.0)[number % 3] * (rest > 0).sum() + 1e-3
+            alpha = np.maximum(near * rest / rest.sum(), 1e-2)[~new]
+            candidates[:, ~new] = (1 - share) * rng.dirichlet(alpha, _CANDIDATES)
+        candidates = np.nan_to_num(candidates)
+        candidates[candidates.sum(1) <= 0] = rest / max(rest.sum(), 1.0) + new
+        whole = candidates if frozen is None else frozen.expand(candidates)
+        others = np.concatenate([known, np.array(chosen).reshape(-1, m)])
+        chosen.append(farthest(whole / whole.sum(1, keepdims=True), others))
+    return np.array(chosen).reshape(-1, m)

@@ -16,21 +16,25 @@ import numpy as np
 from catalogs import storage
 from catalogs.audit import save_plan
 from catalogs.ledger import Ledger, Row
-from mixing.proxy_shop import Proxies, ProxyShop
+from mixing.asking import task_weights
+from mixing.earlier import Earlier, adopt
+from mixing.overlap import Overlap, trained_on_held_out
+from mixing.proxy_shop import PROXY_CODE, PROXY_LIBRARIES, Proxies, ProxyShop
 from mixing.report import look
-from mixing.reuse import adopt, earlier_runs, extend_swarm, frozen_ratios
-from mixing.runs_file import FIT_CODE, FIT_LIBRARIES, made_from
+from mixing.reuse import REUSE_CODE, Kept, kept_runs, plan_job, whole_swarm
+from mixing.runs_file import FIT_CODE, FIT_LIBRARIES, made_from, task_families
 from mixing.study_jobs import answer_job, fit_job, propose_job, report_job
 from mixing.swarm import Swarm, design_swarm
+from pipeline.address import code_version
 from pipeline.jobs import Job
 
 # what an answer and a report are made with, no more: an edit of the exporter makes neither anew
 ANSWER_CODE = (
-    *FIT_CODE, "mixing.answer", "mixing.asking", "mixing.recommend", "mixing.refine",
+    *FIT_CODE, "mixing.answer", "mixing.ask", "mixing.asking", "mixing.collapse", "mixing.recommend", "mixing.refine",
     "mixing.runs_file", "mixing.study_file",
 )  # fmt: skip
 REPORT_CODE = (
-    *ANSWER_CODE, "mixing.confirm", "mixing.export.mixture", "mixing.figures", "mixing.report",
+    *ANSWER_CODE, "mixing.conditions", "mixing.confirm", "mixing.export.mixture", "mixing.figures", "mixing.report",
     "mixing.scale", "mixing.story", "mixing.words",
 )  # fmt: skip
 ANSWER_LIBRARIES = ("numpy", "scipy", "scikit-learn", "matplotlib", "jinja2")
@@ -47,13 +51,16 @@ class Workshop(ProxyShop):
 
     def _design(self) -> Swarm:
         study, design = self.study, self.study.swarm
-        names = [domain.name for domain in self.domains]
-        kept = self._kept(names) if design.reuse else []
-        if kept:
-            frozen = frozen_ratios(study, names, self.tokens())
-            return extend_swarm(tuple(names), kept, frozen, design.mixes, study.seed)
+        names = tuple(self.names)
+        kept, plan = self.kept(), self.reused()
+        if plan:
+            further = [np.array(mix) for mix in plan["mixes"]]
+            shares = [one.shares for one in kept] + further
+            seeds = [one.seed for one in kept] + [study.seed] * len(further)
+            kinds = ["kept"] * len(kept) + ["extend"] * len(further)
+            return Swarm(names, np.array(shares), np.array(seeds), tuple(kinds))
         return design_swarm(
-            tuple(names),
+            names,
             self.tokens(),
             design.mixes,
             design.repeats,
@@ -63,16 +70,100 @@ class Workshop(ProxyShop):
             seed=study.seed,
         )
 
-    def _kept(self, names: list[str]) -> list[tuple[np.ndarray, int]]:
-        """Runs of an earlier study that this one would train just the same."""
-        found = earlier_runs(self.study, names)
-        pairs = [(mix, seed) for mix, seed, _ in found]
-        jobs = self._train_jobs("train", pairs, self.study.proxy.tokens)
-        return [
-            pair
-            for pair, (_, _, row), job in zip(pairs, found, jobs, strict=True)
-            if adopt(self.study, row, job)
-        ]
+    def kept(self) -> list[Kept]:
+        """Runs of an earlier study that hold for this one."""
+        return self._once("kept", self._kept)[0]
+
+    def _kept(self) -> tuple[list[Kept], dict[str, int]]:
+        earlier = self.earlier()
+        _, identity = self.tokenizer()
+        if earlier is None or earlier.facts["tokenizer"] != identity:
+            return [], {}
+        pools = self._pool_paths()
+        wanted = self._wanted(self.start(self.study.proxy.model))
+        kept, dropped = kept_runs(
+            earlier,
+            self._overlap(earlier),
+            wanted,
+            code_version(PROXY_CODE, PROXY_LIBRARIES),
+            trained_on_held_out(earlier.members, pools),
+        )
+        for one in kept:
+            adopt(one.row, earlier.folder, self.study.out_folder)
+        self._keep([one.row for one in kept])
+        if kept:
+            self.partial |= {"train", "eval"}
+        return kept, dropped
+
+    def reused(self) -> dict[str, Any] | None:
+        """What was kept, opened and frozen; None when nothing was kept."""
+        return self._json(self.planned(), "plan") if self.kept() else None
+
+    def planned(self) -> Row:
+        """The choice of what to open, and the further mixes."""
+        return self._once("reuse", lambda: self._step([self._plan_job()])[0])
+
+    def _plan_job(self) -> Job:
+        study, kept, earlier = self.study, self.kept(), self.earlier()
+        _, dropped = self.made["kept"]
+        overlap = self._overlap(earlier)
+        scored = self._score("eval", [one.row for one in kept])
+        tasks = self._tasks()
+        families = task_families(study, tasks)
+        answer = earlier.facts.get("recommended")
+        design = study.swarm
+        facts = {
+            "old": list(overlap.old),
+            "domains": self.names,
+            "went": overlap.went.tolist(),
+            "came": overlap.came.tolist(),
+            "old_shares": [one.old.tolist() for one in kept],
+            "shares": [one.shares.tolist() for one in kept],
+            "tasks": tasks,
+            "weights": task_weights(
+                study.evaluation.weights, tasks, families, 1.0, "evaluation.weights"
+            ).tolist(),
+            "tokens": self.tokens().tolist(),
+            "answer": answer and [answer.get(name, 0.0) for name in overlap.old],
+            "threshold": design.coupling,
+            "mixes": design.mixes,
+            "explicit": design.reuse is not None,
+            "whole": whole_swarm(
+                len(self.domains), None if design.reuse else design.mixes, design.repeats
+            ),
+            "seed": study.seed,
+            "dropped": dropped,
+            "kept": {
+                one.row.shard: {
+                    "mix": {n: p for n, p in zip(self.names, one.shares.tolist(), strict=True)
+                            if p > 0},
+                    "unlike": one.unlike,
+                }
+                for one in kept
+            },
+        }  # fmt: skip
+        inputs = [row.checksum("scores") for rows in scored for row in rows]
+        scores = {"scores": [[self.path(row, "scores") for row in rows] for rows in scored]}
+        return self._job(
+            "reuse", "plan", plan_job, facts, inputs, {**facts, **scores}, REUSE_CODE, FIT_LIBRARIES
+        )
+
+    def _pool_paths(self) -> dict[str, str]:
+        rows = zip(self.names, self.pools(), strict=True)
+        return {name: self.path(row, "pool") for name, row in rows}
+
+    def _overlap(self, earlier: Earlier) -> Overlap:
+        return self._once(
+            f"overlap {earlier.members}", lambda: Overlap.count(earlier.members, self._pool_paths())
+        )
+
+    def _used(self) -> list[float]:
+        """Epochs of each domain that the phases before have used."""
+        before = self.before()
+        return self.used(self._overlap(before)).tolist() if before else []
+
+    def _tasks(self) -> list[str]:
+        return self.names + list(self.study.evaluation.suites)
 
     def proxies(self, rounds: int | None = None, scored: bool = True) -> Proxies:
         """The swarm's proxies with those of further rounds, trained and scored."""
@@ -80,12 +171,19 @@ class Workshop(ProxyShop):
 
         def make_trained() -> list[Row]:
             mixes, _ = self.mixes(rounds)
-            return self._step(self._train_jobs("train", mixes, self.study.proxy.tokens))
+            kept = [one.row for one in self.kept()]
+            new = self._train_jobs("train", mixes[len(kept) :], self.study.proxy.tokens)
+            self.partial.discard("train")
+            return kept + self._step(new)
+
+        def make_scores() -> list[list[Row]]:
+            self.partial.discard("eval")
+            return self._score("eval", trained)
 
         trained = self._once(f"train {rounds}", make_trained)
         if not scored:
             return Proxies(trained, [])
-        return Proxies(trained, self._once(f"eval {rounds}", lambda: self._score("eval", trained)))
+        return Proxies(trained, self._once(f"eval {rounds}", make_scores))
 
     def mixes(self, rounds: int) -> tuple[list[tuple[np.ndarray, int]], list[str]]:
         """Mixes with their seeds, and why each is there, of the design and further rounds."""
@@ -152,7 +250,7 @@ class Workshop(ProxyShop):
     def finish(self, whole: bool) -> None:
         """Forget what the parts made no longer contain; with `whole`, parts not made, too."""
         ledger = Ledger(self.study.out_folder)
-        steps = {row.step for row in ledger.rows()} if whole else set(self.plan)
+        steps = {row.step for row in ledger.rows()} if whole else set(self.plan) - self.partial
         stale = [
             row
             for row in ledger.rows()
@@ -179,11 +277,14 @@ class Workshop(ProxyShop):
                 name: [domain.fraction(name) for domain in self.domains] for name in licenses
             },
             "made_from": made_from(study),
+            "used": self._used(),
+            "frozen": (self.reused() or {}).get("frozen", {}),
         }
         arguments = {
             "facts": facts,
-            "domains": [domain.name for domain in self.domains],
-            "tasks": [domain.name for domain in self.domains] + list(study.evaluation.suites),
+            "domains": self.names,
+            "tasks": self._tasks(),
+            "shares": [np.asarray(shares).tolist() for shares, _ in mixes],
             "seeds": [int(seed) for _, seed in mixes],
             "kinds": kinds,
             "draws": study.draws,
@@ -194,7 +295,6 @@ class Workshop(ProxyShop):
         inputs += [row.checksum("run") for row in proxies.trained]
         inputs += [row.checksum("experts") for row in self.ngrams()]
         paths = {
-            "runs": [self.path(row, "run") for row in proxies.trained],
             "scores": [[self.path(row, "scores") for row in rows] for rows in proxies.scored],
             "items": [[self.path(row, "items") for row in rows] for rows in proxies.scored],
             "ngrams": [self.path(row, "experts") for row in self.ngrams()],
@@ -246,6 +346,8 @@ class Workshop(ProxyShop):
                 "proxy_tokens": sum(row.stats["tokens"] for row in proxies),
                 "seconds": sum(row.seconds for row in [*proxies, *scored]),
             },
+            "reuse": self.reused(),
+            "after": self._told_before(),
             "rounds": [
                 self._json(self.proposed(number), "round") for number in range(1, self.rounds() + 1)
             ],
@@ -256,8 +358,25 @@ class Workshop(ProxyShop):
             *confirmed.trained,
             *(row for rows in confirmed.scored for row in rows),
         ]
+        rows += [self.planned()] if self.kept() else []
         config = [self.study.model_dump(mode="json", exclude={"root"}), look()]
         return self._late_job("report", "report", report_job, config, rows, arguments, REPORT_CODE)
+
+    def _told_before(self) -> dict[str, Any] | None:
+        """What the report says of the phase before."""
+        before = self.before()
+        if before is None:
+            return None
+        start = self.start(self.study.proxy.model)
+        return {
+            "study": self.study.after,
+            "answer": before.checksum,
+            "recommended": before.facts["recommended"],
+            "tokens": before.facts["tokens"],
+            "proxy_tokens": start.stats["tokens"],
+            "weights": start.checksum("weights"),
+            "used": dict(zip(self.names, self._used(), strict=True)),
+        }
 
 
 def _anchors(swarm: Swarm, count: int) -> list[int]:
