@@ -148,7 +148,7 @@ def test_a_later_phase_starts_from_the_earlier_answer_and_counts_its_tokens(corp
     assert not trained(corpus, "late")[1] & trained_early
 
     # another answer of the earlier study is another start
-    other = {**SMALL, "out": "early", "constraints": {"max_epochs": 40, "caps": {"code": 0.2}}}
+    other = {**SMALL, "out": "early", "constraints": {"max_epochs": 40, "floors": {"prose": 0.2}}}
     run_study(write(corpus, other, "early.yaml"), SETTINGS)
     train_study(path, SETTINGS)
     assert not set(train_before) & set(addresses(corpus, "train", "late"))
