@@ -178,3 +178,5 @@ def show_plan(plan) -> None:
             f"time: about {words.duration(plan.seconds)} of one core for the runs that are left, "
             "as fast as those before"
         )
+    for line in plan.notes:
+        output.print(line, markup=False, soft_wrap=True)

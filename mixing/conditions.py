@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mixing import words
+from mixing.study_file import Study
 
 
 def tell_before(after: dict[str, Any] | None) -> list[str]:
@@ -23,8 +24,26 @@ def tell_before(after: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def tell_reuse(plan: dict[str, Any]) -> list[str]:
-    """What was kept, opened and frozen, and why, in sentences."""
+def tell_reuse(
+    plan: dict[str, Any] | None,
+    not_kept: dict[str, int],
+    study: Study,
+    available: dict[str, float],
+) -> list[str]:
+    """What was kept, opened and frozen, and why, in sentences.
+
+    Parameters
+    ----------
+    plan
+        What `mixing.reuse.plan_reuse` made, or None.
+    not_kept
+        Runs of an earlier study that hold no more, by reason, where none does.
+    available
+        Tokens of each domain.
+    """
+    if plan is None:
+        told = ", ".join(f"{count} {reason}" for reason, count in not_kept.items())
+        return [f"No run of the earlier study is kept: {told}."] if told else []
     runs, told = plan["runs"], []
     changes = [f"{name} {what}" for name, what in plan["changes"].items() if what != "kept"]
     told.append("Changed since the earlier study: " + ("; ".join(changes) or "nothing") + ".")
@@ -36,8 +55,11 @@ def tell_reuse(plan: dict[str, Any]) -> list[str]:
     for name, row in plan["opened"].items():
         with_what = ", ".join(f"{other} {value:.2f}" for other, value in sorted(
             row.items(), key=lambda item: -item[1]))  # fmt: skip
-        reason = f"coupled to {with_what}" if row else "nothing else could be frozen with it"
-        told.append(f"Opened again: {name} ({reason}; from {plan['threshold']:g} on).")
+        reason = f"coupled to {with_what}; from {plan['threshold']:g} on"
+        if not row:
+            few = "too few runs to tell what it is coupled to"
+            reason = "it has no share that could be frozen" if plan["coupling"] else few
+        told.append(f"Opened again: {name} ({reason}).")
     if not plan["opened"] and plan["coupling"]:
         told.append(f"Nothing else is opened: no coupling reaches {plan['threshold']:g}.")
     if plan["frozen"]:
@@ -47,7 +69,20 @@ def tell_reuse(plan: dict[str, Any]) -> list[str]:
         )
         source = "the earlier answer" if plan["ratios_from"] == "answer" else "the natural mix"
         told.append(f"Frozen as one virtual domain, in the ratios of {source}: {group}.")
+        told += _limit(plan["frozen"], study, available)
     return told
+
+
+def _limit(frozen: dict[str, float], study: Study, available: dict[str, float]) -> list[str]:
+    """How much the virtual domain may have: as much as its scarcest member's epochs allow."""
+    epochs = study.constraints.max_epochs
+    if epochs is None:
+        return []
+    most = {n: epochs * available[n] / (study.tokens * q) for n, q in frozen.items() if q > 0}
+    name = min(most, key=lambda n: most[n])
+    if most[name] >= 1:
+        return []
+    return [f"Epochs of {name} hold the virtual domain at {words.percent(most[name])} at most."]
 
 
 def _coupled(row: dict[str, float] | None) -> str:

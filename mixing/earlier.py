@@ -247,10 +247,15 @@ def _made(ledger: Ledger, rows: list[Row]) -> dict[str, Any] | None:
 def _runs(ledger: Ledger, rows: list[Row], carried: list[Row]) -> dict[str, dict[str, Any]]:
     """Runs by shard; those that were carried over stand for the mix that they were given."""
     known: dict[str, Any] = {}
+    witnesses: set[str] = set()
     for row in carried:
-        known |= json.loads(storage.read_text(ledger.file(row.files["plan"])))["kept"]
+        plan = json.loads(storage.read_text(ledger.file(row.files["plan"])))
+        known |= plan["kept"]
+        witnesses |= set(plan["witnesses"])
     found = {}
     for row in rows:
+        if row.shard in witnesses:
+            continue
         mix = read_run(ledger.file(row.files["run"]))["mix"]
         stands = known.get(row.shard, {"mix": mix, "unlike": 0.0})
         found[row.shard] = {"address": row.address, **stands}

@@ -13,7 +13,8 @@ import duckdb
 import numpy as np
 
 SAME = 0.95  # of the bytes in common from which a domain counts as unchanged
-UNLIKE = 0.05  # share of a run's tokens that may stand for other text than what they were
+UNLIKE = 0.1  # share of a run's tokens that may stand for other text than what they were
+_TRACE = 0.05  # of a domain's bytes below which another's text is no part of it
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ class Overlap:
         """What became of each new domain, in words, and of the old ones that are gone."""
         same, found = self.same(), {}
         for j, name in enumerate(self.new):
-            sources = [o for i, o in enumerate(self.old) if self.came[i, j] >= UNLIKE]
+            sources = [o for i, o in enumerate(self.old) if self.came[i, j] >= _TRACE]
             whole = self.came[:, j].sum()
             if name in same:
                 found[name] = "kept" if same[name] == name else f"renamed from {same[name]}"
-            elif whole < UNLIKE:
+            elif whole < _TRACE:
                 found[name] = "added" if name not in self.old else "replaced by other text"
             elif len(sources) > 1:
                 found[name] = "merged from " + " and ".join(sources)
@@ -83,13 +84,13 @@ class Overlap:
                 part = "split from" if whole >= SAME else "mostly from"
                 found[name] = f"{part} {', '.join(sources)}"
         for i, name in enumerate(self.old):
-            if self.went[i].sum() < UNLIKE:
+            if self.went[i].sum() < _TRACE:
                 found.setdefault(name, "removed")
         return found
 
     def removed(self) -> list[str]:
         """Old domains whose text is in none now."""
-        return [name for i, name in enumerate(self.old) if self.went[i].sum() < UNLIKE]
+        return [name for i, name in enumerate(self.old) if self.went[i].sum() < _TRACE]
 
     def carry(self, mix: np.ndarray) -> np.ndarray | None:
         """Shares of the new domains, (n,), of an old mix, (m,); None when nothing of it is left."""

@@ -37,14 +37,14 @@ REUSE_CODE = (
 
 @dataclass(frozen=True)
 class Kept:
-    """A run of an earlier study that holds for this one.
+    """A run of an earlier study that was trained as this one trains.
 
     Attributes
     ----------
     row, seed
         Its ledger row and seed.
     old, shares
-        Its mix of the earlier study's domains, and of this one's.
+        Its mix of the earlier study's domains, and of this one's; None where nothing of it is left.
     unlike
         Share of its tokens that were other text than this one's domains hold.
     """
@@ -52,14 +52,19 @@ class Kept:
     row: Row
     seed: int
     old: np.ndarray
-    shares: np.ndarray
+    shares: np.ndarray | None
     unlike: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is a run of this study, too; if not, it still tells what is coupled."""
+        return self.shares is not None and self.unlike <= UNLIKE
 
 
 def kept_runs(
     earlier: Earlier, overlap: Overlap, wanted: dict[str, Any], code: str, held_out: list[str]
 ) -> tuple[list[Kept], dict[str, int]]:
-    """The runs that hold, and how many do not, by reason.
+    """The runs that were trained alike, and how many are of no use, by reason.
 
     Parameters
     ----------
@@ -70,23 +75,26 @@ def kept_runs(
     held_out
         Earlier domains some of whose training text is held out now.
     """
-    found, dropped = [], dict.fromkeys(("trained otherwise", "other text", "text held out now"), 0)
+    found, dropped = [], {}
     order = [earlier.domains.index(name) for name in overlap.old]
     hidden = np.isin(overlap.old, held_out)
     for one in earlier.runs():
         mix, made = one.mix[order], one.run.get("made", {})
         shares = overlap.carry(mix)
         alike = all(made.get(k) == v for k, v in wanted.items() if k != "vocab")
-        unlike = one.unlike + overlap.unlike(mix)
         if not alike or one.row.code != code:
-            dropped["trained otherwise"] += 1
-        elif shares is None or unlike > UNLIKE:
-            dropped["other text"] += 1
+            reason = "trained otherwise"
         elif (mix[hidden] > 0).any():
-            dropped["text held out now"] += 1
+            reason = "trained on text that is held out now"
         else:
-            found.append(Kept(one.row, int(one.run["seed"]), mix, exact(shares), unlike))
-    return found, {reason: count for reason, count in dropped.items() if count}
+            kept = None if shares is None else exact(shares)
+            unlike = one.unlike + overlap.unlike(mix)
+            found.append(Kept(one.row, int(one.run["seed"]), mix, kept, unlike))
+            if found[-1].holds:
+                continue
+            reason = "on text that is not in these domains"
+        dropped[reason] = dropped.get(reason, 0) + 1
+    return found, dropped
 
 
 def plan_job(job: Job) -> Row:
@@ -98,7 +106,7 @@ def plan_job(job: Job) -> Row:
         losses.append([scores[task]["bpb"] for task in arguments["tasks"]])
     with at_work(job) as work:
         plan = plan_reuse(np.array(losses), arguments)
-        plan["kept"] = arguments["kept"]
+        plan |= {name: arguments[name] for name in ("kept", "witnesses")}
         with open(work.path("plan", "reuse.json"), "w") as file:
             json.dump(plan, file, indent=1)
         return work.commit(read=len(losses), kept=len(losses))
@@ -110,11 +118,11 @@ def plan_reuse(losses: np.ndarray, facts: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     losses
-        Of the kept runs on the tasks now, (runs, tasks).
+        Of the runs trained alike on the tasks now, (runs, tasks).
     facts
-        ``old`` and ``domains`` (names), ``went`` and ``came`` (see `Overlap`), ``old_shares`` and
-        ``shares`` (of the kept runs), ``tasks``, ``weights``, ``tokens`` (of the domains),
-        ``answer`` (earlier shares of the old domains, or None), ``threshold``, ``mixes``,
+        ``old`` and ``domains`` (names), ``went`` and ``came`` (see `Overlap`), ``old_shares`` (of
+        these runs), ``shares`` (of those that hold), ``tasks``, ``weights``, ``tokens`` (of the
+        domains), ``answer`` (earlier shares of the old domains, or None), ``threshold``, ``mixes``,
         ``explicit`` (whether these are the further ones), ``whole`` (runs of a swarm of its own),
         ``seed`` and ``dropped``.
     """

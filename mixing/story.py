@@ -92,7 +92,8 @@ def study_story(study: Study, answer: dict[str, Any], facts: dict[str, Any]) -> 
             )
         )
     card += [("Goes on from", told) for told in tell_before(facts.get("after"))]
-    reused = tell_reuse(facts["reuse"]) if facts.get("reuse") else []
+    available = dict(zip(answer["domains"], answer["tokens"], strict=True))
+    reused = tell_reuse(facts.get("reuse"), facts.get("not_kept") or {}, study, available)
     card += [("Reused", " ".join(reused))] if reused else []
     for name, suite in study.evaluation.suites.items():
         card.append((f"Suite {name}", f"bits per byte of the gold answers in {suite.path}"))

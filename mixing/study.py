@@ -56,6 +56,8 @@ class Plan:
         Runs that are committed already.
     seconds
         Of one core for what is left; None where no proxy was timed yet.
+    notes
+        What the study follows, in sentences.
     """
 
     study: Study
@@ -68,6 +70,7 @@ class Plan:
     parameters: int
     trained: int
     seconds: float | None
+    notes: list[str]
 
 
 @contextmanager
@@ -127,6 +130,7 @@ def plan_study(path: str, settings: Settings, progress: Progress | None = None) 
             sizes[0],
             len(rows),
             left / float(np.median(rates)) if rates else None,
+            shop.notes_in_words(),
         )
 
 

@@ -17,6 +17,7 @@ from catalogs import storage
 from catalogs.audit import save_plan
 from catalogs.ledger import Ledger, Row
 from mixing.asking import task_weights
+from mixing.conditions import tell_before, tell_reuse
 from mixing.earlier import Earlier, adopt
 from mixing.overlap import Overlap, trained_on_held_out
 from mixing.proxy_shop import PROXY_CODE, PROXY_LIBRARIES, Proxies, ProxyShop
@@ -72,9 +73,10 @@ class Workshop(ProxyShop):
 
     def kept(self) -> list[Kept]:
         """Runs of an earlier study that hold for this one."""
-        return self._once("kept", self._kept)[0]
+        return [one for one in self._once("kept", self._kept)[0] if one.holds]
 
     def _kept(self) -> tuple[list[Kept], dict[str, int]]:
+        """Runs that were trained alike, and how many were not, by reason."""
         earlier = self.earlier()
         _, identity = self.tokenizer()
         if earlier is None or earlier.facts["tokenizer"] != identity:
@@ -105,9 +107,9 @@ class Workshop(ProxyShop):
 
     def _plan_job(self) -> Job:
         study, kept, earlier = self.study, self.kept(), self.earlier()
-        _, dropped = self.made["kept"]
+        alike, dropped = self.made["kept"]
         overlap = self._overlap(earlier)
-        scored = self._score("eval", [one.row for one in kept])
+        scored = self._score("eval", [one.row for one in alike])
         tasks = self._tasks()
         families = task_families(study, tasks)
         answer = earlier.facts.get("recommended")
@@ -117,7 +119,7 @@ class Workshop(ProxyShop):
             "domains": self.names,
             "went": overlap.went.tolist(),
             "came": overlap.came.tolist(),
-            "old_shares": [one.old.tolist() for one in kept],
+            "old_shares": [one.old.tolist() for one in alike],
             "shares": [one.shares.tolist() for one in kept],
             "tasks": tasks,
             "weights": task_weights(
@@ -133,6 +135,7 @@ class Workshop(ProxyShop):
             ),
             "seed": study.seed,
             "dropped": dropped,
+            "witnesses": [one.row.shard for one in alike if not one.holds],
             "kept": {
                 one.row.shard: {
                     "mix": {n: p for n, p in zip(self.names, one.shares.tolist(), strict=True)
@@ -347,6 +350,7 @@ class Workshop(ProxyShop):
                 "seconds": sum(row.seconds for row in [*proxies, *scored]),
             },
             "reuse": self.reused(),
+            "not_kept": self._not_kept(),
             "after": self._told_before(),
             "rounds": [
                 self._json(self.proposed(number), "round") for number in range(1, self.rounds() + 1)
@@ -361,6 +365,17 @@ class Workshop(ProxyShop):
         rows += [self.planned()] if self.kept() else []
         config = [self.study.model_dump(mode="json", exclude={"root"}), look()]
         return self._late_job("report", "report", report_job, config, rows, arguments, REPORT_CODE)
+
+    def notes_in_words(self) -> list[str]:
+        """What the study follows, in sentences."""
+        available = dict(zip(self.names, self.tokens(), strict=True))
+        return tell_before(self._told_before()) + tell_reuse(
+            self.reused(), self._not_kept(), self.study, available
+        )
+
+    def _not_kept(self) -> dict[str, int]:
+        """Runs of the earlier study that hold no more, by reason, where none does."""
+        return {} if self.kept() else self.made["kept"][1]
 
     def _told_before(self) -> dict[str, Any] | None:
         """What the report says of the phase before."""

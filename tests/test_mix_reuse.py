@@ -17,7 +17,7 @@ from mixing.collapse import CollapsedBank, Frozen
 from mixing.coupling import cosines, couplings
 from mixing.earlier import MEMBERS
 from mixing.feasible import Group
-from mixing.overlap import UNLIKE, Overlap, trained_on_held_out
+from mixing.overlap import Overlap, trained_on_held_out
 from mixing.power_law import PowerLaw
 from mixing.recommend import recommend
 from mixing.reuse import plan_reuse
@@ -303,7 +303,7 @@ def test_a_domain_that_is_gone_opens_what_it_was_coupled_to():
     rng = np.random.default_rng(5)
     P = mixes(rng, 40, 4)
     names = ["code", "law", "web"]
-    keep = np.array(P[:, 1] <= UNLIKE)
+    keep = np.array(P[:, 1] <= 0.1)
     P[:8, 1] = 0
     P /= P.sum(1, keepdims=True)
     facts, _ = planned()
