@@ -31,12 +31,12 @@ from pipeline.jobs import Job
 
 # what an answer and a report are made with, no more: an edit of the exporter makes neither anew
 ANSWER_CODE = (
-    *FIT_CODE, "mixing.answer", "mixing.ask", "mixing.asking", "mixing.collapse", "mixing.recommend", "mixing.refine",
-    "mixing.runs_file", "mixing.study_file",
+    *FIT_CODE, "mixing.answer", "mixing.asking", "mixing.collapse", "mixing.recommend",
+    "mixing.refine", "mixing.runs_file", "mixing.study_file",
 )  # fmt: skip
 REPORT_CODE = (
-    *ANSWER_CODE, "mixing.conditions", "mixing.confirm", "mixing.export.mixture", "mixing.figures", "mixing.report",
-    "mixing.scale", "mixing.story", "mixing.words",
+    *ANSWER_CODE, "mixing.conditions", "mixing.confirm", "mixing.export.mixture", "mixing.figures",
+    "mixing.report", "mixing.scale", "mixing.story", "mixing.words",
 )  # fmt: skip
 ANSWER_LIBRARIES = ("numpy", "scipy", "scikit-learn", "matplotlib", "jinja2")
 ROUNDS = "rounds.json"
