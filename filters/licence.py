@@ -36,7 +36,9 @@ from filters.licence_phrases import (
     OTHERWISE,
     OWNED,
     PART,
+    PICTURE,
     SELF,
+    SOURCE,
     STRONG,
     WEAK,
     clause,
@@ -306,7 +308,7 @@ def points(mark: Mark) -> float:
     if part:
         score -= 4.0
     if HEDGE.search(around) or quoted(mark.before):
-        score -= 3.0
+        score -= 5.0
     if words:
         # Words alone must claim something of the page, and say which licence in a fitting place.
         if mark.region in ("footer", "sidebar") and mark.id != UNSPECIFIED:
@@ -344,8 +346,10 @@ def _is_part(mark: Mark) -> bool:
     subject = COMPOUND.sub("", f"{clause(before)} {own}")
     if MEDIA_FILE.search(before) and not STRONG.search(before):
         return True
-    label = LABEL.findall(sentence(before))
-    if label and PART.fullmatch(label[-1]):
+    if SOURCE.match(after) and not STRONG.search(before):
+        return True
+    labels = LABEL.findall(sentence(before))
+    if labels and (PART.fullmatch(labels[-1]) or any(map(PICTURE.fullmatch, labels[-2:]))):
         return not STRONG.search(clause(before))
     return bool(PART.search(JOINED.sub("", subject))) and not STRONG.search(subject)
 

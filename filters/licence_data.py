@@ -12,7 +12,8 @@ from typing import Any
 
 from filters.dom import select
 from filters.licence_ids import licence_of_value
-from filters.licence_marks import MAX_WORDS, Mark, around, may_hold, region_of
+from filters.licence_marks import MAX_WORDS, Mark, around, may_hold
+from filters.licence_regions import region_of
 
 _PAGE_TYPES = frozenset(
     """

@@ -142,6 +142,16 @@ COMPOUND = re.compile(
 """Names of sites that hold the word for a part."""
 JOINED = re.compile(r"(?<=\w) (?:and|und|et|y|e|i|en|og|och) (?:(?:the|die|les|las|los|le) )?\w+")
 """What is named beside something else is not the whole subject."""
+PICTURE = re.compile(
+    r"(?:\w*(?:photos?|fotos?|bilder|bild)|images?|pictures?|imagen|immagine|illustrations?|grafik|"
+    r"credits?|zdjęcie|фото|写真|图片)"
+)
+"""The label of a picture."""
+SOURCE = re.compile(
+    r"[\W_]*(?:via|über|from|on|auf|bei|sur|en|su)\s+(?:wikimedia|wikipedia|flickr|unsplash|pixabay|"
+    r"pexels)"
+)
+"""Where a picture was taken from."""
 LABEL = re.compile(r"([\w-]+)\s*[:：]")
 """A label before what it is of."""
 NAMED = re.compile(
