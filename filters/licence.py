@@ -23,7 +23,6 @@ from filters.licence_ids import UNSPECIFIED, fuller, same_family
 from filters.licence_marks import Mark, may_hold, other_names, page_marks
 from filters.licence_phrases import (
     APPLIES,
-    BARE,
     CLAIM,
     COMPOUND,
     CREDIT,
@@ -41,6 +40,7 @@ from filters.licence_phrases import (
     SOURCE,
     STRONG,
     WEAK,
+    bare,
     clause,
     quoted,
     sentence,
@@ -260,7 +260,7 @@ def _own_lines(marks: list[Mark]) -> list[Mark]:
     return [
         mark
         for mark, before, own in lines
-        if NAMED.search(before) or (BARE.fullmatch(before) and CLAIM.search(f"{before} {own}"))
+        if NAMED.search(before) or (bare(before) and CLAIM.search(f"{before} {own}"))
     ]
 
 

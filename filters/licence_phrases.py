@@ -160,17 +160,22 @@ NAMED = re.compile(
 """The label of a licence."""
 
 
-BARE = re.compile(
-    r"\s*(?:(?:and|is|are|it|they|und|ist|sind|re)?\s*(?:licen[sc]ed|released|available|distributed|"
-    r"lizenziert|veröffentlicht|under|unter|used|the|a|an|der|einer|terms|of|via|cc|licen[sc]e|"
-    r"lizenz|:)\s*)*"
+_BARE = frozenset(
+    """
+    a an the and is are it they re licensed licenced license licence released available distributed
+    under used terms of via cc und ist sind unter der einer lizenziert veröffentlicht lizenz
+    """.split()  # noqa: SIM905
 )
-"""A sentence that says only that something is licensed."""
 THING = re.compile(
     r"\b(?:photos?|images?|pictures?|icons?|fonts?|logos?|themes?|templates?|designs?|illustrations?|"
     r"artwork|covers?|background|graphics?|music|maps?|data|fotos?|bilder|bild|grafik)\b"
 )
 """What is a part of a page for sure."""
+
+
+def bare(text: str) -> bool:
+    """Whether a text says only that something is licensed."""
+    return _BARE.issuperset(re.findall(r"\w+", text))
 
 
 def sentence(before: str) -> str:
@@ -185,7 +190,7 @@ def clause(before: str) -> str:
     """
     sentences = re.split(r"[.;!?]\s|[。；！？]", before)
     last = re.split(r", and |[|•·—–]", sentences[-1])[-1]
-    if len(sentences) > 1 and last == sentences[-1] and BARE.fullmatch(last):
+    if len(sentences) > 1 and last == sentences[-1] and bare(last):
         earlier = re.split(r"[|•·—–]", sentences[-2])[-1]
         return earlier if THING.search(earlier) and not OWNED.search(earlier) else last
     return last

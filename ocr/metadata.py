@@ -18,7 +18,8 @@ from ocr.characters import clean
 _KEYS = ("Title", "Author", "Subject", "Keywords", "Creator", "Producer", "CreationDate", "ModDate")
 _MAX_VALUE = 4096  # bytes of UTF-16 read of a value
 _MAX_PACKETS, _MAX_PACKET = 20, 1 << 20
-_METADATA = re.compile(rb"<<[^<>]{0,300}/Subtype\s{0,3}/XML\b[^<>]{0,300}>>\s{0,9}stream\r?\n")
+_METADATA = re.compile(rb"/Subtype\s{0,3}/XML\b")
+_STREAM = re.compile(rb"[^<>]{0,300}>>\s{0,9}stream\r?\n")
 
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)(\d\d)?)?")
 _NO_TITLE = re.compile(
@@ -138,7 +139,9 @@ def _packets(data: bytes) -> Iterator[bytes]:
         yield data[at:end]
         at = end
     for match in islice(_METADATA.finditer(data), _MAX_PACKETS):
-        if b"/FlateDecode" in match.group():
+        begin = data.rfind(b"<<", max(0, match.start() - 300), match.start())
+        stream = _STREAM.match(data, match.end())
+        if begin >= 0 and stream and b"/FlateDecode" in data[begin : stream.end()]:
+            packed = data[stream.end() : stream.end() + _MAX_PACKET]
             with suppress(zlib.error):
-                stream = data[match.end() : match.end() + _MAX_PACKET]
-                yield zlib.decompressobj().decompress(stream, _MAX_PACKET)
+                yield zlib.decompressobj().decompress(packed, _MAX_PACKET)

@@ -218,6 +218,24 @@ def test_any_page_may_come(text, words):
 
 
 @pytest.mark.parametrize(
+    "unit",
+    [
+        "the ",
+        "a ",
+        "CC BY ",
+        "this content is ",
+        "published ",
+        'license: "',
+        "foto und bild ",
+        "bild",
+    ],
+)
+def test_long_repetitions_come_to_an_end(unit):
+    html = f"<footer>{unit * 4000}! <a rel='license' href='{BY_SA}'>{unit * 400}</a>{unit * 4000}"
+    assert html_licence(html + "<p>public domain creative commons</p>").scope != ""
+
+
+@pytest.mark.parametrize(
     ("text", "licence", "scope"),
     [
         ("# SPDX-License-Identifier: MIT\nimport x", "MIT", "page"),
