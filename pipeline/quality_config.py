@@ -28,8 +28,13 @@ class _Strict(BaseModel):
 class Model(_Strict):
     """A classifier or regressor, named by the hash of its file."""
 
-    path: str = Field(description="model file, or the folder that `classifier train` made")
-    sha256: str | None = Field(None, description="SHA-256 of the model file, 64 hex digits")
+    path: str = Field(
+        description="model file, the folder that `classifier train` made, or a folder or model "
+        "of transformers, as in `transformers:OWNER/NAME@REVISION`"
+    )
+    sha256: str | None = Field(
+        None, description="SHA-256 of the model file or folder, 64 hex digits"
+    )
     xxh3: str | None = Field(None, description="xxh3_128 of the model file, instead of SHA-256")
     positive: str | None = Field(
         None,

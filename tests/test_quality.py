@@ -22,6 +22,7 @@ from catalogs.audit import audit
 from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
 from catalogs.explain import find
+from catalogs.feature import Feature
 from catalogs.ledger import Ledger
 from catalogs.pages import short
 from catalogs.score_page import look_at_scores, score_page
@@ -35,6 +36,7 @@ from pipeline.quality_config import Quality
 from pipeline.quality_scale import count_scores, load_scale, settle, tally, write_scale
 from pipeline.quality_verdicts import verdict_columns
 from pipeline.recipe import load_recipe
+from pipeline.recut_quality import cuts_in_force, other_quality_sql
 from pipeline.run import run
 from pipeline.schedule import Settings
 from tests.inputs import files_of, write_recipe
@@ -390,6 +392,14 @@ def test_a_cut_on_a_score_keeps_what_the_recipe_would(milled, tmp_path, side, cu
     now = invoke("tune", root, "scores['good']", "--out", tmp_path / "page.html").output
     count = ask(root, "SELECT count(*) FROM corpus")[0][0]
     assert f"keeps what is kept now: {count} documents" in now
+
+
+def test_cuts_without_ties_and_runs_without_cuts_can_be_tuned(milled, tmp_path):
+    recipe, feature = load_recipe(str(milled[1])), Feature.of("scores.law")
+    sql = other_quality_sql(recipe, feature, "below", {("cut", "good"): (0.5, None)})
+    assert "CAST(0.5 AS FLOAT)" in sql and "id >" not in sql
+    assert "best:below_top" not in other_quality_sql(recipe, feature, "below", {})
+    assert cuts_in_force(str(tmp_path)) == {}
 
 
 @pytest.mark.parametrize("drop", [[], ["law"], ["law", "spam"]])
