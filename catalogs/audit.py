@@ -74,14 +74,18 @@ def load_plan(root: str) -> dict:
     Raises
     ------
     UserError
-        When `root` is no run folder.
+        When `root` is no run folder, or its plan is damaged.
     """
     try:
-        return json.loads(storage.read_text(storage.join(root, PLAN)))
-    except FileNotFoundError:
+        plan = json.loads(storage.read_text(storage.join(root, PLAN)))
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{root}: not a run folder (it has no {PLAN})") from None
     except ValueError as error:
         raise UserError(f"{root}/{PLAN}: damaged: {error}") from None
+    shards = plan.get("shards") if isinstance(plan, dict) else None
+    if not (isinstance(shards, dict) and isinstance(plan.get("state"), str)):
+        raise UserError(f"{root}/{PLAN}: damaged: run the recipe again to write it anew")
+    return plan
 
 
 def audit(root: str, each: Callable[[Row], None] = lambda row: None) -> Audit:

@@ -6,13 +6,14 @@ import os
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalogs import dedup_views, document_views, ledger_views, storage
 from catalogs.charsets import CHARSETS
 from catalogs.digests import DIGESTS
 from catalogs.document_views import BOILERPLATE, CONSENT, DEDUP, FILES, QUALITY
-from catalogs.errors import UserError
+from catalogs.errors import DamageError, UserError
 from catalogs.found_views import FOUND, FOUND_DOCS
 from catalogs.funnel import FUNNEL, SOURCES, ends
 from catalogs.ledger import Ledger, Row
@@ -60,7 +61,9 @@ def open_catalog(root: str, rows: list[Row] | None = None) -> duckdb.DuckDBPyCon
     Raises
     ------
     UserError
-        When `root` holds no committed shard.
+        When `root` holds no committed shard, or another version made them.
+    DamageError
+        When a file of a shard is missing or no Parquet file.
     """
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
@@ -134,20 +137,30 @@ def _define(
     if not rows:
         raise UserError(f"{ledger.root}: no committed shard here; is this a run folder?")
     ledger_views.define(connection, rows, how)
-    if ends(rows)[0] == "judge":
-        dedup_views.define(connection, ledger, rows)
-        return
+    views = dedup_views if ends(rows)[0] == "judge" else document_views
     try:
-        document_views.define(connection, ledger, rows)
+        views.define(connection, ledger, rows)
     except duckdb.BinderException as error:
         reason = str(error).splitlines()[0].removeprefix("Binder Error: ")
         raise UserError(
             f"{ledger.root}: made by another version of corpusmill ({reason}); "
             "run its recipe again, or ask with the version that made it"
         ) from None
+    except duckdb.Error as error:  # a file of a shard is gone or cut
+        raise _damage(ledger.root, error) from None
+
+
+def _damage(place: str, error: Exception) -> DamageError:
+    return DamageError(
+        f"{place}: {str(error).splitlines()[0]}; corpusmill audit names what is damaged, and "
+        "running the recipe again makes it anew"
+    )
 
 
 def _file_docs(path: str) -> dict[str, str]:
-    with storage.open_input(path) as file:
-        schema = pq.read_schema(file)
+    try:
+        with storage.open_input(path) as file:
+            schema = pq.read_schema(file)
+    except (pa.ArrowException, FileNotFoundError) as error:
+        raise _damage(path, error) from None
     return {f.name: (f.metadata or {}).get(b"doc", b"").decode() for f in schema}

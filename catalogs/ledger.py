@@ -192,7 +192,7 @@ def _read_row(path: str) -> Row:
         data = json.loads(storage.read_text(path))
         data["files"] = {kind: File(**file) for kind, file in data["files"].items()}
         return Row(**data)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamageError(f"{path}: the ledger row is damaged: {error}") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob as globbing
 import os
 import posixpath
@@ -151,7 +152,9 @@ def publish(temporary: str, final: str, durable: bool = True) -> None:
             os.fsync(file.fileno())
     try:
         os.replace(temporary, final)
-    except OSError:  # another device
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # another device
+            raise
         beside = f"{final}.{os.getpid()}.tmp"
         shutil.copyfile(temporary, beside)
         os.replace(beside, final)

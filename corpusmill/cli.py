@@ -75,6 +75,22 @@ def main() -> None:
             raise
         _tell("error", f"{error.filename}: {error.strerror}" if error.filename else error)
         sys.exit(2)
+    except Exception as error:
+        if not _of_a_shard(error):
+            raise
+        _tell("failed", f"{str(error).splitlines()[0]}; corpusmill audit RUN names damaged files")
+        sys.exit(1)
+
+
+def _of_a_shard(error: Exception) -> bool:
+    """Whether Arrow or DuckDB could not read a file; neither is loaded for the sake of asking."""
+    known = {"pyarrow": ("ArrowInvalid",), "duckdb": ("IOException", "InvalidInputException")}
+    return any(
+        isinstance(error, getattr(sys.modules[module], name))
+        for module, names in known.items()
+        if module in sys.modules
+        for name in names
+    )
 
 
 def _tell(kind: str, message: object) -> None:

@@ -23,6 +23,8 @@ class OcrPage:
         self.path, self.part = path, f"{path}.part"
 
     def __enter__(self) -> OcrPage:
+        if os.path.isdir(self.path):
+            raise UserError(f"--html {self.path}: is a folder, name a file")
         loader = jinja2.PackageLoader("corpusmill")
         environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True)
         self.template = environment.get_template("ocr.html").module

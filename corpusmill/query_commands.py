@@ -60,7 +60,9 @@ def sql(
     with open_catalog(root) as connection:
         try:
             result = connection.execute(query)
-            names = [column[0] for column in result.description or []]
+            if not (result and result.description):
+                raise UserError("the query says nothing: give a statement")
+            names = [column[0] for column in result.description]
             if format is not Format.table:
                 _write(result, names, format)
                 return

@@ -149,7 +149,8 @@ def load_recipe(path: str, **changes: Any) -> Recipe:
         One line per wrong field: file, field, what was expected, nearest valid name.
     """
     data = load_yaml(path)
-    for plugin in data.get("plugins") or []:
+    plugins = data.get("plugins")
+    for plugin in plugins if isinstance(plugins, list) else ():  # what else it is, is told below
         load_plugin(storage.join(data.get("root") or os.path.dirname(path) or ".", str(plugin)))
     if data.get("root") is None and not storage.is_remote(path):
         data["root"] = os.path.dirname(os.path.abspath(path))

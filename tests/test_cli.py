@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -65,6 +66,7 @@ def test_a_query_that_does_not_run_is_one_line(finished):
     process = corpusmill("sql", folder / "run", "select nothing from nowhere")
     assert process.returncode == 2
     assert len(process.stderr.strip().splitlines()) == 1
+    assert "says nothing" in corpusmill("sql", folder / "run", "/* nothing */").stderr
 
 
 def test_the_catalogue_opens_in_duckdb_itself(finished):
@@ -94,8 +96,6 @@ def test_status_and_audit_of_a_finished_run(finished):
 
 
 def test_audit_exits_with_1_and_the_name_of_the_shard(finished, tmp_path):
-    import shutil
-
     folder, _ = finished
     shutil.copytree(folder / "run", tmp_path / "run")
     victim = next((tmp_path / "run" / "corpus").rglob("*.parquet"))
@@ -105,6 +105,28 @@ def test_audit_exits_with_1_and_the_name_of_the_shard(finished, tmp_path):
     process = corpusmill("audit", tmp_path / "run")
     assert process.returncode == 1
     assert f"{victim.parent.name}/{victim.stem}" in process.stderr
+
+
+def test_a_damaged_run_folder_is_told_in_one_line(finished, tmp_path):
+    folder, _ = finished
+    run = tmp_path / "run"
+    shutil.copytree(folder / "run", run)
+    shard = min((run / "documents").rglob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-9])
+    (tmp_path / "hosts.txt").write_text("elsewhere.test")
+    asked = ["sql", run, "select 1"], ["tune", run, "n_words"]
+    for arguments in (*asked, ["takedown", run, "--hosts", tmp_path / "hosts.txt", "--dry-run"]):
+        process = corpusmill(*arguments)
+        assert (process.returncode, process.stdout) == (1, "")
+        assert len(process.stderr.strip().splitlines()) == 1
+        assert "corpusmill audit" in process.stderr
+    (run / "plan.json").write_text("[]")
+    process = corpusmill("status", run)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert "plan.json: damaged" in process.stderr
+    process = corpusmill("status", run / "plan.json")
+    assert (process.returncode, process.stdout) == (2, "")
+    assert "not a run folder" in process.stderr
 
 
 def test_extract_reads_pages_and_archives(finished, tmp_path):

@@ -1,6 +1,5 @@
 """The ledger: atomic commits, sums that are checked, and nothing vouched for that is not there."""
 
-import json
 import os
 
 import pyarrow as pa
@@ -81,11 +80,12 @@ def test_retiring_a_row_drops_its_files_but_not_those_of_another(tmp_path):
     assert not storage.exists(ledger.file("documents/x.parquet"))
 
 
-def test_a_damaged_row_is_named(tmp_path):
+@pytest.mark.parametrize("text", ['{"step": "ingest"}', "", "[]", '{"files": []}', '{"files": 3}'])
+def test_a_damaged_row_is_named(tmp_path, text):
     ledger = Ledger(str(tmp_path))
     path = tmp_path / "ledger" / "ingest" / "x.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"step": "ingest"}))
+    path.write_text(text)
     with pytest.raises(DamageError, match=r"x\.json"):
         ledger.rows()
 

@@ -40,6 +40,7 @@ def web(**changes):
         ({"sources": {}}, "sources", "at least 1"),
         ({"sources": {"a/b": {}}}, "a/b", ""),
         ({"filters": ["gopher_qality"]}, "filters", "gopher_quality"),
+        ({"plugins": 5}, "plugins", "list"),
         ({"language": {"min_score": 2}}, "language.min_score", "less than or equal to 1"),
     ],
 )
