@@ -270,6 +270,21 @@ def test_better_documents_are_repeated_more(milled, corpus, tmp_path):
     assert manifest["domains"]["long"]["achieved"] == pytest.approx(0.5, abs=0.005)
 
 
+def test_one_document_may_be_repeated_more_often_than_16_bits_count(milled, corpus, tmp_path):
+    few = min(corpus, key=lambda row_id: len(corpus[row_id][1]))
+    changes = {
+        "domains": {"one": f"row_id = '{few}'", "rest": "true"},
+        "shares": {"one": 1.0},
+        "max_epochs": None,
+    }
+    out = tmp_path / "out"
+    tokens = 33_000 * corpus[few][2]
+    manifest = export(milled, out, changes, format="jsonl.zst", tokens=tokens, shard_tokens=tokens)
+    assert manifest["domains"]["one"]["most_copies"] == 33_000
+    assert max(piece["copy"] for piece in trace_of(out)) == 32_999
+    assert audit_export(str(out)).problems == []
+
+
 def test_held_out_documents_are_not_exported(milled, corpus, tmp_path):
     with open_catalog(str(milled / "run")) as catalog:
         ids = catalog.execute("SELECT id, row_id FROM corpus WHERE source = 'notes'").fetchall()

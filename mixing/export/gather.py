@@ -30,7 +30,7 @@ TRACE = pa.schema(
         field("run", pa.int16(), "run in the manifest's list that holds the document"),
         field("row_id", pa.string(), "row of the run's views documents and corpus"),
         field("domain", pa.string(), "domain of the mixture"),
-        field("copy", pa.int16(), "which of the document's copies, from 0"),
+        field("copy", pa.int32(), "which of the document's copies, from 0"),
         field("start", pa.int64(), "first token of the piece in the document"),
         field("end", pa.int64(), "token after its last; a document's end is a token, too"),
     ]

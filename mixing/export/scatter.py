@@ -26,7 +26,7 @@ COPY = [
     pa.field("row_id", pa.string()),
     pa.field("run", pa.int16()),
     pa.field("domain", pa.int16()),
-    pa.field("copy", pa.int16()),
+    pa.field("copy", pa.int32()),
     pa.field("n_tokens", pa.int64()),
 ]
 COUNTS = pa.schema([("documents", pa.int64()), ("tokens", pa.int64())])
@@ -68,7 +68,7 @@ def scatter(job: Job) -> Row:
                     rows["row_id"].combine_chunks(),
                     pa.array(np.full(end - start, arguments["number"], np.int16)),
                     rows["domain"].combine_chunks(),
-                    pa.array(number[here].astype(np.int16)),
+                    pa.array(number[here].astype(np.int32)),
                     rows["n_tokens"].combine_chunks(),
                     *(
                         column.combine_chunks()
