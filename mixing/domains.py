@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
 from catalogs.ledger import Row
+from catalogs.sql import exact
 from mixing.study_file import Study
 from pipeline.jobs import Job, Work, at_work
 
@@ -110,10 +111,12 @@ def write_pool(job: Job) -> Row:
                 WINDOW place AS (ORDER BY md5(id || $seed), run, row_id ROWS UNBOUNDED PRECEDING)
                 ORDER BY md5(id || $seed), run, row_id""",
                 params={
-                    "parts": parts, "limit": arguments["hold_out"], "seed": str(arguments["seed"]),
-                    "trained": arguments["trained"] or [_nothing(work)],
+                    "parts": list(map(exact, parts)),
+                    "trained": list(map(exact, arguments["trained"])) or [_nothing(work)],
+                    "limit": arguments["hold_out"],
+                    "seed": str(arguments["seed"]),
                 },
-            ).to_arrow_reader(ROWS)  # fmt: skip
+            ).to_arrow_reader(ROWS)
             for batch in reader:
                 table = pa.Table.from_batches([batch]).cast(POOL)
                 rows += len(table)

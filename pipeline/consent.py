@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.ledger import Row
+from catalogs.sql import exact
 from filters.consent import SIGNALS, TDM_FIELD
 from filters.host_consent import JUDGES, Finding
 from filters.licence_classes import license_class
@@ -226,7 +227,7 @@ class _Judge:
             connection.execute("SET threads = 1; SET TimeZone = 'UTC'")
             order = ", ".join(ORDER)
             query = f"SELECT * FROM read_parquet($3) WHERE {where} ORDER BY {order}"
-            table = connection.execute(query, [*values, self.notices]).to_arrow_table()
+            table = connection.execute(query, [*values, exact(self.notices)]).to_arrow_table()
             return table.to_pylist()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import xxhash
@@ -83,7 +85,9 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
     shared = {name: {**_arguments(recipe, name, lists), "scrub": scrub} for name in recipe.sources}
     taken = Takedown.load(recipe.run_folder)
     jobs = []
-    for item in recipe.inputs():
+    inputs = recipe.inputs()
+    names = shard_names((item.source, item.container) for item in inputs)
+    for item in inputs:
         source = item.source
         arguments = {**shared[source], "path": item.path, "container": item.container}
         config = {key: arguments[key] for key in sorted(arguments) if key not in NOT_DECIDING}
@@ -98,7 +102,7 @@ def ingest_jobs(recipe: Recipe) -> list[Job]:
             Job(
                 root=recipe.run_folder,
                 step="ingest",
-                shard=f"source={source}/{shard_name(item.container)}",
+                shard=f"source={source}/{names[source, item.container]}",
                 address=taken.stamp(address("ingest", config, [item.fingerprint], code)),
                 run=ingest,
                 arguments=arguments,
@@ -200,10 +204,20 @@ def write_jobs(
     return jobs
 
 
-def shard_name(container: str) -> str:
-    """File name for the shard of one input: readable, and unique by the hash of its path."""
+def shard_names(inputs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The names of shards by source and container of their inputs, no two of a source alike."""
+    names = {(source, container): shard_name(container) for source, container in inputs}
+    times = Counter((source, name) for (source, _), name in names.items())
+    return {
+        (source, container): name if times[source, name] == 1 else shard_name(container, 16)
+        for (source, container), name in names.items()
+    }
+
+
+def shard_name(container: str, digits: int = 8) -> str:
+    """File name for the shard of one input: readable, and told apart by a hash of its path."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", posixpath.basename(container))[-80:].strip("._-")
-    return f"{stem or 'input'}-{xxhash.xxh3_64_hexdigest(container.encode())[:8]}"
+    return f"{stem or 'input'}-{xxhash.xxh3_64_hexdigest(container.encode())[:digits]}"
 
 
 def _arguments(recipe: Recipe, name: str, lists: UrlLists) -> dict[str, Any]:

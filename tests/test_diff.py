@@ -182,9 +182,11 @@ def test_what_is_no_run_is_one_line(runs, tmp_path):
         diff((runs["a"], str(tmp_path)), [])
 
 
-def test_a_run_that_was_moved_is_the_same_run(runs, tmp_path):
-    shutil.copytree(runs["a"], tmp_path / "copy")
-    found = diff((runs["a"], str(tmp_path / "copy")), [])
+@pytest.mark.parametrize("name", ["copy", "co*y"])  # a star names itself, no pattern
+def test_a_run_that_was_moved_is_the_same_run(runs, tmp_path, name):
+    shutil.copytree(runs["a"], tmp_path / "cosy")
+    shutil.copytree(runs["a"], tmp_path / name)
+    found = diff((runs["a"], str(tmp_path / name)), [])
     assert headline(found).startswith("Both runs keep the same texts")
 
 

@@ -7,6 +7,7 @@ import yaml
 
 from catalogs.errors import UserError
 from pipeline.inputs import IMMUTABLE
+from pipeline.plan import ingest_jobs
 from pipeline.recipe import load_recipe
 from tests.servers import serving
 
@@ -153,3 +154,16 @@ def test_a_server_that_keeps_failing_is_told_when_planning(tmp_path, server):
     )
     with pytest.raises(UserError, match=r"given up after .* 503"):
         recipe.inputs()
+
+
+def test_inputs_whose_hashes_begin_alike_are_shards_of_their_own(tmp_path):
+    alike = ("25128/index.html", "45823/index.html")  # xxh3_64 of both begins with db4bb350
+    for name in (*alike, "1/index.html"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("<p>a page")
+    jobs = ingest_jobs(load(tmp_path, {"reader": "html", "paths": "*/index.html"}))
+    names = {job.arguments["container"]: job.shard for job in jobs}
+    assert len(set(names.values())) == 3
+    assert all("index.html-db4bb350" in names[name] for name in alike)
+    (only,) = ingest_jobs(load(tmp_path, {"reader": "html", "paths": alike[0]}))
+    assert only.shard == "source=cc/index.html-db4bb350"

@@ -17,6 +17,7 @@ from catalogs import storage
 from catalogs.audit import load_plan
 from catalogs.catalog import open_catalog
 from catalogs.errors import UserError
+from catalogs.sql import exact
 from mixing.export.formats import FORMATS, Shard
 from mixing.export.manifest import TOKENIZER, read_manifest
 from mixing.export.sample import number_hashes
@@ -205,7 +206,7 @@ def _check_copies(traces: list[str], manifest: dict[str, Any], result: ExportAud
             FROM (SELECT any_value(domain) AS domain, run, row_id, copy,
                 sum("end" - start) AS tokens, max("end") AS ends, min(start) AS begins
                 FROM read_parquet($1) GROUP BY run, row_id, copy) GROUP BY domain""",
-            [traces],
+            [list(map(exact, traces))],
         ).fetchall()
     found = {name: counts for name, *counts in rows}
     for name, domain in manifest["domains"].items():

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from catalogs import storage
 from catalogs.ledger import Row
-from catalogs.sql import parquet
+from catalogs.sql import exact, parquet
 from mixing.export.sample import MILLI, draw_ranks, repetitions, whole_copies
 from pipeline.jobs import Job, at_work
 
@@ -108,7 +108,7 @@ def reaches(
         rows = connection.execute(
             "SELECT domain, factor, sum(estimate)::BIGINT FROM read_parquet($1) "
             "GROUP BY ALL ORDER BY ALL",
-            [indexes],
+            [list(map(exact, indexes))],
         ).fetchall()
     for number, (ratio, quota) in enumerate(zip(ratios, quotas, strict=True)):
         groups = np.array([row[1:] for row in rows if row[0] == number], float).reshape(-1, 2)

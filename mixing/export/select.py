@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from catalogs.catalog import open_catalog
 from catalogs.errors import DamageError, UserError
 from catalogs.ledger import Ledger, Row
+from catalogs.sql import exact
 from mixing.export.mixture import Mixture
 from mixing.export.sample import DRAW, MILLI, row_hashes, uniforms
 from mixing.export.tokenise import count_sample, tokenizer_of
@@ -67,7 +68,7 @@ def select_rows(job: Job) -> Row:
             catalog.execute("SET threads = 1")
             held = pa.table({"id": pa.array(arguments["held"], pa.string())})
             catalog.register("_held", held)
-            table = catalog.execute(_query(mixture), [arguments["corpus"]]).to_arrow_table()
+            table = catalog.execute(_query(mixture), [exact(arguments["corpus"])]).to_arrow_table()
         if len(table) != arguments["documents"]:
             raise DamageError(
                 f"{arguments['corpus']}: {arguments['documents']} documents, but the catalogue "
