@@ -41,7 +41,7 @@ def parse_pairs(texts: Iterable[str], field: str, least: float = 0.0) -> dict[st
     Raises
     ------
     UserError
-        When a part is not NAME=NUMBER or a number is below `least`.
+        When a part is not NAME=NUMBER, a number is below `least`, or a name has two.
     """
     found: dict[str, float] = {}
     for part in (part.strip() for text in texts for part in text.split(",")):
@@ -54,7 +54,10 @@ def parse_pairs(texts: Iterable[str], field: str, least: float = 0.0) -> dict[st
             number = float("nan")
         if not (equals and name.strip()) or not (least <= number < float("inf")):
             raise UserError(f"{field}: expected NAME=NUMBER such as code=0.2, got '{part}'")
-        found[name.strip()] = number
+        if found.setdefault(name.strip(), number) != number:
+            raise UserError(
+                f"{field}: '{name.strip()}' has two numbers, {found[name.strip()]:g} and {number:g}"
+            )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import Annotated, Any, Literal
@@ -14,17 +15,18 @@ from pipeline.config import Name, Strict, load_yaml, validated
 from proxies import SIZES
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+_COUNT = r"\s*((?:\d[\d_]*\.?\d*|\.\d+)(?:e\+?\d+)?)\s*([KMBT]?)\s*"
 
 
 def parse_count(value: Any) -> Any:
     """A number of tokens: ``2e9``, ``2_000_000``, ``"2B"``, ``"1.5T"``."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*([\d_.]+(?:e\d+)?)\s*([KMBT]?)\s*", value, re.IGNORECASE)
-        if not match:
-            raise ValueError(f"expected a number of tokens such as 2B, got '{value}'")
-        number = float(match[1].replace("_", ""))
-        return round(number * _UNITS[match[2].upper()])
-    return round(value) if isinstance(value, float) else value
+    if not isinstance(value, str | float):
+        return value
+    match = re.fullmatch(_COUNT, str(value), re.IGNORECASE)
+    number = float(match[1].replace("_", "")) * _UNITS[match[2].upper()] if match else math.inf
+    if math.isinf(number):
+        raise ValueError(f"expected a number of tokens such as 2B, got '{value}'")
+    return round(number)
 
 
 def _known_size(name: str) -> str:

@@ -28,6 +28,9 @@ def write_study(tmp_path, **changes):
     [
         ({"tokenz": 3}, "field 'tokenz' is unknown .did you mean 'tokens'"),
         ({"tokens": "lots"}, "field 'tokens'.*expected a number of tokens such as 2B"),
+        ({"tokens": float("inf")}, "field 'tokens'.*expected a number of tokens such as 2B"),
+        ({"tokens": float("nan")}, "field 'tokens'.*expected a number of tokens such as 2B"),
+        ({"tokens": "1.2.3M"}, "field 'tokens'.*expected a number of tokens such as 2B"),
         ({"proxy": {"model": "0.4M"}}, "field 'proxy.model'.*0.4M.*did you mean"),
         ({"proxy": {"contexts": 8}}, "field 'proxy.contexts' is unknown .did you mean 'context'"),
         ({"constraints": {"floors": {"cod": 0.1}}}, "floors.*'cod'.*did you mean 'code'"),
