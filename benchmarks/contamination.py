@@ -7,7 +7,8 @@ ten replaced by a common word, two left out, two followed by another), with its 
 and as a question alone. Found means that the document is said to hold this very item of this very
 benchmark. Items that `Contamination.told` says are too short are counted apart. The exact 13-gram
 rule of GPT-3 (Brown et al. 2020, appendix C) runs over the same words of the same documents; it
-needs 13 words, and says nothing of items that have fewer.
+needs 13 words, and says nothing of items that have fewer. Last, verbatim items are written in other
+ways: in full width, as a table, with their choices in another order, inside 100 kB.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import sys
 import time
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from catalogs import storage
 from filters.arrow import texts_of
@@ -43,7 +48,8 @@ def main() -> None:
         "--clean",
         nargs="+",
         default=[os.path.dirname(os.__file__) + "/*.py"],
-        help="files of clean text, globs too; default: Python's own modules",
+        help="files of clean text, or Parquet with a column 'text', globs too; default: Python's "
+        "own modules",
     )
     parser.add_argument("--chars", type=int, default=20_000, help="characters read of each file")
     parser.add_argument("--items", type=int, default=25, help="items planted of each benchmark")
@@ -53,10 +59,11 @@ def main() -> None:
     items = list(read_evals([EvalSet(path=path) for path in arguments.evals]))
     began = time.process_time()
     matcher = Contamination.of(items)
+    size = sum(array.nbytes for array in matcher.index)
     seconds, names = time.process_time() - began, {item.benchmark for item in items}
     print(
         f"{len(items):,} items of {len(names)} benchmarks, {matcher.told().mean():.1%} long "
-        f"enough; indexed in {seconds:.1f} s CPU"
+        f"enough; indexed in {seconds:.1f} s CPU, {size / len(items):,.0f} bytes an item"
     )
     exact = Exact(items)
     speed_and_clean(clean, matcher, exact)
@@ -78,6 +85,20 @@ def main() -> None:
                 f"{what:<16} {share:>6.0%} {found.mean():>15.1%} {found[told].mean():>22.1%}"
                 f" {thirteen.mean():>23.1%}"
             )
+    told = matcher.told()[chosen]
+    print("\nwith answer, verbatim, written otherwise: found, of those long enough")
+    for name, form in FORMS.items():
+        texts = [plant(items[at], clean, 0, True, rng, form) for at in chosen]
+        found = np.array(hits(matcher, items, texts, chosen))
+        print(f"    {name:<32}{found[told].mean():>7.1%}")
+    some = chosen[::5]
+    for name, texts in {
+        "choices in another order": [choices(items, at, clean, rng) for at in chosen],
+        "choices, in a text of 100 kB": [choices(items, at, clean, rng, 100_000) for at in some],
+    }.items():
+        own = chosen if len(texts) == len(chosen) else some
+        found = np.array(hits(matcher, items, texts, own))
+        print(f"    {name:<32}{found[matcher.told()[own]].mean():>7.1%}")
 
 
 def read_clean(patterns: list[str], chars: int) -> list[str]:
@@ -85,6 +106,11 @@ def read_clean(patterns: list[str], chars: int) -> list[str]:
     paths = [path for pattern in patterns for path in storage.expand(pattern)]
     texts = []
     for path in paths:
+        if path.endswith(".parquet"):
+            texts += pq.read_table(path, columns=["text"])["text"].to_pylist()
+            continue
+        if not os.path.isfile(path):
+            continue
         with open(path, encoding="utf-8", errors="replace") as file:
             texts.append(file.read(chars))
     texts = [text for text in texts if len(text) >= 200]
@@ -107,11 +133,12 @@ def speed_and_clean(clean: list[str], matcher: Contamination, exact: Exact) -> N
         lists = found.to_pylist() if isinstance(found, pa.Array) else found
         flagged = [at for at, matches in enumerate(lists) if matches]
         # the exact rule looks into a sorted array: its time says nothing of a tuned one
-        speed = f"{1e6 * seconds / len(clean):.0f} µs a document, {rate / 1e6:.0f} MB/s"
+        each = 1e6 * seconds / len(clean)
+        speed = f"{each:.0f} µs a document, {1000 * each / size:.1f} a kB, {rate / 1e6:.0f} MB/s"
         told = f", {speed}" if name == "this method" else ""
         print(f"{name:<14} flags {len(flagged)} documents{told}")
         if name == "this method":
-            for at in flagged[:20]:
+            for at in flagged[:40]:
                 match = lists[at][0]
                 words = clean[at].encode()[match["start"] : match["end"]].decode()
                 name = f"{match['benchmark']} {match['item']}"
@@ -130,13 +157,77 @@ def choose(items: list[Item], each: int, rng: random.Random) -> list[int]:
     ]
 
 
-def plant(item: Item, clean: list[str], share: float, answers: bool, rng: random.Random) -> str:
+def plant(
+    item: Item,
+    clean: list[str],
+    share: float,
+    answers: bool,
+    rng: random.Random,
+    form: Callable[[str], str] = str,
+) -> str:
     """A clean text with an item between two of its lines."""
     parts = (item.passage, item.question, item.answer) if answers else (item.question,)
-    planted = "\n".join(edit(part, share, rng) for part in parts if part)
-    lines = rng.choice(clean).split("\n")
+    planted = "\n".join(form(edit(part, share, rng)) for part in parts if part)
+    return between(planted, rng.choice(clean), rng)
+
+
+def between(planted: str, text: str, rng: random.Random) -> str:
+    """A text with something between two of its lines."""
+    lines = text.split("\n")
     at = rng.randrange(len(lines) + 1)
     return "\n".join([*lines[:at], planted, *lines[at:]])
+
+
+def choices(
+    items: list[Item], at: int, clean: list[str], rng: random.Random, least: int = 0
+) -> str:
+    """A text with a question and its answer among those of three items near it."""
+    near = range(max(0, at - 300), min(len(items), at + 300))
+    others = [items[other].answer for other in rng.sample(near, 9)]
+    others = [other for other in others if 0 < len(other) < 200][:3]
+    options = rng.sample([items[at].answer, *others], len(others) + 1)
+    listed = [f"({letter}) {option}" for letter, option in zip("ABCD", options, strict=False)]
+    text = rng.choice(clean)
+    while len(text) < least:
+        text += "\n" + rng.choice(clean)
+    return between("\n".join([items[at].passage, items[at].question, *listed]), text, rng)
+
+
+def in_groups(text: str, size: int) -> list[str]:
+    """The words of a text, so many at a time."""
+    words = text.split()
+    return [" ".join(words[at : at + size]) for at in range(0, len(words), size)]
+
+
+_RAISED = str.maketrans("0123456789n", "⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ")
+_SIGNS = {"times": "×", "cdot": "·", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "pi": "π"}
+_SIGNS |= {"theta": "θ", "alpha": "α", "sqrt": "√", "circ": "°", "angle": "∠", "infty": "∞"}
+
+
+def without_latex(text: str) -> str:
+    """Formulas as plain text has them: raised digits and signs for commands."""
+    text = re.sub(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}", r"\1/\2", text)
+    text = re.sub(r"\^\{?(\d+|n)\}?", lambda m: m[1].translate(_RAISED), text)
+    text = re.sub(r"\\([A-Za-z]+)", lambda m: _SIGNS.get(m[1], ""), text)
+    return re.sub(r"[${}]", "", text)
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "upper case, no punctuation": lambda text: re.sub(r"[^\w\s]", " ", text).upper(),
+    "full width": lambda text: re.sub(r"[!-~]", lambda m: chr(ord(m[0]) + 0xFEE0), text),
+    "accents, composed of two": lambda text: unicodedata.normalize("NFD", text.replace("e", "é")),
+    "ligatures": lambda text: text.replace("fi", "ﬁ").replace("fl", "ﬂ").replace("ff", "ﬀ"),
+    "soft hyphens": lambda text: re.sub(r"(\w{3})(\w{3})", "\\1\u00ad\\2", text),
+    "quoted lines of five words": lambda text: "\n> ".join(in_groups(text, 5)),
+    "a table, four words a cell": lambda text: "| " + " | ".join(in_groups(text, 4)) + " |",
+    "a list, numbered, of six words": lambda text: "\n".join(
+        f"{number}. **{part}**" for number, part in enumerate(in_groups(text, 6), 1)
+    ),
+    "formulas without LaTeX": without_latex,
+    "entities of HTML, <sup>, <sub>": lambda text: re.sub(
+        r"([\^_])\{?(\w+)\}?", r"<sup>\2</sup>", text.replace("&", "&amp;").replace("'", "&#39;")
+    ),
+}
 
 
 def edit(text: str, share: float, rng: random.Random) -> str:
