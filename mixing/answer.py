@@ -181,7 +181,9 @@ def find_answer(runs: Runs, model: Model, ask: Ask, whole: bool = True) -> Answe
     """
     slack, slack_is = tie_slack(runs, model, ask.weights)
     observed = runs.shares[int(np.nanargmin(runs.losses @ ask.weights))]
-    found = recommend(model.bank, ask, slack, {"observed": observed}, whole, model.coverage.factor)
+    found = recommend(
+        model.bank, ask, slack, {"observed": observed}, whole, model.coverage.factor, model.bent
+    )
     mixes, task_loss = found.mixes, found.loss
     P = np.array(list(mixes.values()))
     second = model.fitted.law.predict(P) @ ask.weights

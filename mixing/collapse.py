@@ -15,6 +15,7 @@ import numpy as np
 from catalogs.errors import UserError
 from mixing.bank import Bank, Repetition, Values
 from mixing.feasible import Feasible, Group
+from mixing.laws import Law
 
 VIRTUAL = "(frozen)"
 
@@ -76,6 +77,10 @@ class Frozen:
         rest = np.flatnonzero(~np.isnan(self.ratios))
         return np.concatenate([P[..., self.open], P[..., rest].sum(-1, keepdims=True)], axis=-1)
 
+    def of_law(self, law: Law) -> CollapsedLaw:
+        """What a law says of the whole mixes of smaller ones."""
+        return CollapsedLaw(law, self)
+
     def limits(self, whole: Feasible) -> Feasible:
         """What a smaller mix must keep to so that its whole mix keeps to `whole`.
 
@@ -135,6 +140,17 @@ class Frozen:
         """``KL(p || c) = KL(z || c')`` for whole mixes, with a virtual c' that does not sum up."""
         ratios, at = self.ratios[self.closed], np.maximum(centre[self.closed], 1e-9)
         return np.append(centre[self.open], np.exp(-(ratios * np.log(ratios / at)).sum()))
+
+
+@dataclass(frozen=True)
+class CollapsedLaw:
+    """Predictions of a law over smaller mixes."""
+
+    law: Law
+    frozen: Frozen
+
+    def predict(self, Z: np.ndarray) -> np.ndarray:
+        return self.law.predict(self.frozen.expand(Z))
 
 
 @dataclass(frozen=True)

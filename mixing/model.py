@@ -13,8 +13,10 @@ import numpy as np
 from mixing.bank import Bank
 from mixing.calibration import Coverage, calibrate
 from mixing.fitted import CODE, FOLDS, LIBRARIES, Fitted, Tell, cached_fit, fit_address, fit_laws
+from mixing.laws import Law
 from mixing.model_file import load_model, save_model
 from mixing.power_law import PowerLaw
+from mixing.residual import PowerLawResidual
 from mixing.surface import fit_surface
 from mixing.validation import make_folds, score
 from pipeline.address import code_version
@@ -22,8 +24,8 @@ from pipeline.address import code_version
 _PARTS = (0.3, 0.45, 0.6, 0.75)  # of the runs, in the learning curve
 _CURVE_DRAWS = 3
 SURFACE_CODE = (
-    "mixing.ask", "mixing.bank", "mixing.bootstrap", "mixing.calibration", "mixing.feasible",
-    "mixing.model", "mixing.program", "mixing.shares", "mixing.solve", "mixing.surface",
+    "mixing.ask", "mixing.bank", "mixing.bootstrap", "mixing.calibration", "mixing.collapse",
+    "mixing.feasible", "mixing.model", "mixing.program", "mixing.shares", "mixing.solve", "mixing.surface",
 )  # fmt: skip
 
 
@@ -52,6 +54,9 @@ class Model:
         Evaluation items that the bootstraps draw anew; 0 where per-item scores are not known.
     coverage
         How often the intervals of shares hold a known optimum, and what they are stretched by.
+    bent
+        The power law with a Gaussian process on what it leaves: where its optimum lies beyond an
+        interval's, the interval reaches out.
     """
 
     fitted: Fitted
@@ -62,6 +67,7 @@ class Model:
     curve: list[tuple[int, float]]
     items: int = 0
     coverage: Coverage = field(default_factory=Coverage)
+    bent: Law | None = None
 
 
 def fit_model(
@@ -101,10 +107,11 @@ def fit_model(
     bank = Bank.of([surface.law, *surface.draw(draws, seed, shifts)])
     if tell:
         tell("calibrate", 2, 3)
-    coverage = calibrate(surface, weights, folds, seed)
+    bent = PowerLawResidual().fit(P, Y)
+    coverage = calibrate(surface, bent, weights, folds, seed)
     return Model(
         fitted, bank, surface.law.choice, surface.unseen, surface.weight is not None,
-        learning_curve(P, Y, seed), items, coverage,
+        learning_curve(P, Y, seed), items, coverage, bent,
     )  # fmt: skip
 
 

@@ -15,7 +15,9 @@ from catalogs.errors import UserError
 from mixing.ask import Ask, with_inside
 from mixing.bank import Bank
 from mixing.bootstrap import LEVEL, interval
+from mixing.calibration import bent_optimum
 from mixing.collapse import CollapsedBank
+from mixing.laws import Law
 from mixing.program import Solved, programs, solve_programs
 from mixing.shares import divergence, exact, natural
 
@@ -100,6 +102,7 @@ def recommend(
     others: dict[str, np.ndarray] | None = None,
     whole: bool = True,
     stretch: float = 1.0,
+    bent: Law | None = None,
 ) -> Recommendation:
     """Find the best mix.
 
@@ -115,6 +118,9 @@ def recommend(
         Whether the Pareto front and neighbouring questions are answered, too.
     stretch
         Of both sides of the interval of every share, within the limits; see `mixing.calibration`.
+    bent
+        A law that need not be convex: intervals reach out as far as its optimum lies from the best
+        mix.
 
     Raises
     ------
@@ -131,7 +137,8 @@ def recommend(
     loss = dict(zip(names, setting.losses(points), strict=True))
     optima = setting.solve(ask.weights, which=np.arange(1, len(bank)), start=p).shares
     low, high = interval(optima, LEVEL) if len(bank) > 1 else (p, p)
-    low, high = setting.stretched(p, np.minimum(low, p), np.maximum(high, p), stretch)
+    reach = np.zeros_like(p) if bent is None else setting.reach(bent, p)
+    low, high = setting.widened(p, np.minimum(low, p), np.maximum(high, p), stretch, reach)
     tie_low, tie_high = setting.ties(p, slack)
     values = bank.evaluate(p[None], np.zeros(1, int), ask.reuse())
     return Recommendation(
@@ -222,11 +229,19 @@ class Setting:
         found = self._outside(solve_programs(batch, begin).shares)
         return np.diag(found[:m]), np.diag(found[m:])
 
-    def stretched(self, best, low, high, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """An interval with its sides stretched, no further than the limits let a share go."""
-        wide = np.maximum(best - factor * (best - low), self.limits.lower)
-        broad = np.minimum(best + factor * (high - best), np.minimum(self.limits.upper, 1.0))
-        return np.minimum(wide, low), np.maximum(broad, high)
+    def reach(self, bent: Law, best: np.ndarray) -> np.ndarray:
+        """How far from the best mix the optimum of a law lies that need not be convex, (m,)."""
+        law = bent if self.frozen is None else self.frozen.of_law(bent)
+        found = bent_optimum(law, self.ask.weights, self.feasible, self._inside(best))
+        return self._outside(found) - best
+
+    def widened(self, best, low, high, factor: float, reach) -> tuple[np.ndarray, np.ndarray]:
+        """An interval with its sides stretched and reaching out, within the limits of a share."""
+        least = best - factor * (best - low) + np.minimum(reach, 0.0)
+        most = best + factor * (high - best) + np.maximum(reach, 0.0)
+        least = np.maximum(least, self.limits.lower)
+        most = np.minimum(most, np.minimum(self.limits.upper, 1.0))
+        return np.minimum(least, low), np.maximum(most, high)
 
     def gain(self, baseline: np.ndarray, best: np.ndarray) -> tuple[float, float, float]:
         count = len(self.bank)

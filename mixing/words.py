@@ -231,11 +231,11 @@ def intervals(fit: dict[str, Any]) -> str:
         round(found["before"] * found["shares"]),
         round(found["after"] * found["shares"]),
     )
-    told += f"; in {found['worlds']} planted swarms they hold the true share {before} of "
-    told += f"{found['shares']} times"
-    if found["factor"] > 1:
-        told += f", stretched by {found['factor']:.2g} as here {after} times"
-    return told
+    return told + (
+        f", stretched by {found['factor']:.2g} and reaching out to where a law that is not convex "
+        f"has its optimum; in {found['worlds']} planted swarms they hold {after} of "
+        f"{found['shares']} true shares, the bootstrap's own {before}"
+    )
 
 
 def breaks(limits: list[str] | None, most: int = 3) -> str:
