@@ -25,10 +25,9 @@ _PARTS = (0.3, 0.45, 0.6, 0.75)  # of the runs, in the learning curve
 _CURVE_DRAWS = 3
 SURFACE_CODE = (
     "mixing.ask", "mixing.bank", "mixing.bootstrap", "mixing.calibration", "mixing.collapse",
-    "mixing.feasible", "mixing.model", "mixing.program", "mixing.shares", "mixing.solve", "mixing.surface",
+    "mixing.feasible", "mixing.model", "mixing.program", "mixing.shares",
+    "mixing.solve", "mixing.surface",
 )  # fmt: skip
-
-
 _PARTS_OF = {"fitted": Fitted, "bank": Bank, "coverage": Coverage}
 
 

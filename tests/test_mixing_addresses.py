@@ -19,6 +19,8 @@ def needs(*modules):
         found.add(module)
         with open(find_spec(module).origin) as file:
             tree = ast.parse(file.read())
+        for check in [node for node in tree.body if isinstance(node, ast.If)]:
+            tree.body.remove(check)  # imports for annotations alone
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mixing"):
                 own = node.module == "mixing"

@@ -9,7 +9,9 @@ import mixing
 from mixing.answer import Runs, find_answer
 from mixing.ask import SUPPORT, Ask
 from mixing.calibration import Coverage, bent_optimum, calibrate
+from mixing.collapse import Frozen
 from mixing.model import fit_model, read_model, write_model
+from mixing.recommend import Setting
 from mixing.words import intervals
 from tests.planted import planted
 
@@ -69,6 +71,17 @@ def test_widened_intervals_stay_within_the_limits(fitted):
     assert (wide.low <= plain.low).all() and (wide.high >= plain.high).all()
     assert (wide.low >= 0).all() and (wide.high <= 1).all()
     assert wide.high[0] <= 0.3 + 1e-5 and wide.low[1] >= 0.1 - 1e-5
+
+
+def test_intervals_of_frozen_domains_reach_out_together(fitted):
+    tokens, swarm, _, model = fitted
+    frozen = Frozen.of(swarm.domains, np.array([0.4, 0.3, 0.2, 0.1]), ["d3"])
+    setting = Setting(model.bank, asked(swarm, tokens, frozen=frozen))
+    best = setting.solve(np.full(4, 0.25)).shares[0]
+    found = best + setting.reach(model.bent, best)
+    assert np.allclose(found[:3] / found[:3].sum(), [4 / 9, 3 / 9, 2 / 9], atol=1e-6)
+    bent = model.bent.predict(np.stack([found, best])).mean(1)
+    assert bent[0] <= bent[1] + 1e-9
 
 
 def test_a_model_keeps_its_coverage_in_a_file_and_the_answer_tells_it(fitted, tmp_path):
