@@ -89,8 +89,10 @@ INFORMED = {law.name: law for law in (InformedPowerLaw, InformedResidual)}
 def lowers(Y: np.ndarray, without: np.ndarray, informed: np.ndarray) -> np.ndarray:
     """Tasks whose errors the prior lowers by more than noise, bool (tasks,).
 
-    By more than two standard errors of the mean absolute error, and in the mean square, too. Among
-    squares alone a few runs on a single domain would decide, whose losses lie far from all others.
+    By more than two standard errors of the mean absolute error, its own or, where its own falls,
+    that of all tasks together in units of their spread: tasks share their runs, and from a dozen
+    runs one task alone can tell little. The mean square must fall, too; among squares alone a few
+    runs on a single domain would decide, whose losses lie far from all others.
 
     Parameters
     ----------
@@ -100,9 +102,16 @@ def lowers(Y: np.ndarray, without: np.ndarray, informed: np.ndarray) -> np.ndarr
     ok = np.isfinite(Y)
     before, after = (np.where(ok, np.abs(f - Y), np.nan) for f in (without, informed))
     fall = before - after
-    error = np.nanstd(fall, axis=0) / np.sqrt(ok.sum(0))
-    clearly = np.nanmean(fall, axis=0) > _CLEARLY * error
-    return clearly & (np.nanmean(before**2 - after**2, axis=0) > 0)
+    spread = np.nanstd(np.where(ok, Y, np.nan), axis=0)
+    together = np.nanmean(fall / np.where(spread > 0, spread, 1.0), axis=1, keepdims=True)
+    own, pooled = _clearly(fall), _clearly(together)
+    lower = (np.nanmean(fall, axis=0) > 0) & (np.nanmean(before**2 - after**2, axis=0) > 0)
+    return lower & (own | pooled)
+
+
+def _clearly(fall: np.ndarray) -> np.ndarray:
+    error = np.nanstd(fall, axis=0) / np.sqrt(np.isfinite(fall).sum(0))
+    return np.nanmean(fall, axis=0) > _CLEARLY * error
 
 
 def inform(

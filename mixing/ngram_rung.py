@@ -122,8 +122,8 @@ def tell_rung(told: dict[str, Any], tasks: list[str]) -> str:
     else:
         used = ""
     told_used = (
-        f" They are the prior of {used}: there it lowers the errors on unseen runs by more than "
-        "two standard errors."
+        f" They are the prior of {used}: there it lowers the errors on unseen runs, by more than "
+        "two standard errors of the task or of all tasks together."
         if used
         else " They are not used: as a prior they lower no task's errors on unseen runs by more "
         "than two standard errors."
