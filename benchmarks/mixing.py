@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import subprocess
 import sys
 import time
@@ -33,10 +34,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import mixing
+from catalogs import storage
 from catalogs.ledger import Ledger
 from mixing.ask import SUPPORT
 from mixing.calibration import calibrate
-from mixing.earlier import resolve
 from mixing.questions import solve_study
 from mixing.study_file import load_study
 from mixing.surface import fit_surface
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the learning curve only")
     parser.add_argument("--planted", type=int, default=0, help="number of planted swarms")
     parser.add_argument("--study", help="a finished study, asked other questions")
-    parser.add_argument("--added", help="a finished study that reuses it, with a domain more")
+    parser.add_argument("--added", help="a finished study that kept runs of an earlier one")
     parser.add_argument("--proxies", action="store_true", help="speed of training, a core")
     arguments = parser.parse_args()
     if arguments.study:
@@ -230,20 +231,18 @@ def questions(path: str) -> None:
 
 
 def redone(path: str) -> None:
-    """Which share of a study's training was taken over from the study that it reuses."""
+    """Which share of a study's training was taken over from the study that it follows."""
     study = load_study(path)
-    rows = Ledger(study.out_folder).rows("train")
-    old = {
-        row.address
-        for row in Ledger(resolve(study, study.swarm.reuse, "swarm.reuse")).rows("train")
-    }
-    kept = [row for row in rows if row.address in old]
+    ledger = Ledger(study.out_folder)
+    plan = json.loads(storage.read_text(storage.join(study.out_folder, "reuse.json")))
+    rows = [row for row in ledger.rows("train") if row.shard not in plan["witnesses"]]
     tokens = sum(row.stats["tokens"] for row in rows)
-    fresh = tokens - sum(row.stats["tokens"] for row in kept)
-    whole = mixing.default_mixes(len(study.domains))
+    fresh = sum(row.stats["tokens"] for row in rows if row.shard not in plan["kept"])
+    whole = plan["runs"]["whole"]
     print(
-        f"{len(kept)} of {len(rows)} runs kept; {100 * fresh / tokens:.0f} % of the swarm's tokens "
-        f"trained anew; a swarm of its own has {whole} mixes"
+        f"{len(plan['kept'])} of {len(rows)} runs kept; {100 * fresh / tokens:.0f} % of the "
+        f"swarm's tokens trained anew; a swarm of its own has {whole} runs; opened again: "
+        f"{', '.join(plan['opened']) or 'nothing'}; frozen: {', '.join(plan['frozen']) or 'nothing'}"
     )
 
 
