@@ -14,8 +14,8 @@ Learning curve with K runs: rows ``default_rng(100 + s).permutation(512)[:K]``, 
 on the rest. Figures are means over the tasks: squared error in nats squared, and Spearman's
 correlation.
 
-``--study`` asks a finished study for other weights, budgets and caps; ``--added`` is a study with
-one domain more that reuses it (``swarm: {reuse: …}``) and says which share of its training it kept.
+``--study`` asks a finished study for other weights, budgets and caps; ``--added`` is a study
+that kept runs of an earlier one, its own before a change or another, and says which share.
 ``--proxies`` compares the proxies' training with the same model in plain PyTorch
 (benchmarks/proxies.py, which has more options).
 """
@@ -242,7 +242,8 @@ def redone(path: str) -> None:
     print(
         f"{len(plan['kept'])} of {len(rows)} runs kept; {100 * fresh / tokens:.0f} % of the "
         f"swarm's tokens trained anew; a swarm of its own has {whole} runs; opened again: "
-        f"{', '.join(plan['opened']) or 'nothing'}; frozen: {', '.join(plan['frozen']) or 'nothing'}"
+        f"{', '.join(plan['opened']) or 'nothing'}; frozen: "
+        f"{', '.join(plan['frozen']) or 'nothing'}"
     )
 
 
