@@ -27,7 +27,7 @@ from mixing.study_file import Study
 
 NOTE_CODE = ("mixing.earlier",)
 AFTER = "after"
-MADE = ("model", "proxy", "target", "vocab")
+MADE = ("model", "proxy", "target", "vocab", "drawn")
 
 
 class Ancestry(Shop):
@@ -93,6 +93,11 @@ class Ancestry(Shop):
                 f"field 'proxy.model': expected {made['model']}, as in the study that this one "
                 f"comes after, got {study.proxy.model}: weights of one size do not fit another"
             )
+        if "vocab" in study.proxy.model_fields_set and study.proxy.vocab != made["vocab"]:
+            raise UserError(
+                f"field 'proxy.vocab': expected {made['vocab']}, as in the study that this one "
+                f"comes after, got {study.proxy.vocab}: its proxies know no other tokenizer"
+            )
         return found
 
     def _wanted(self, start: Row | None = None) -> dict[str, Any]:
@@ -102,6 +107,11 @@ class Ancestry(Shop):
             "model": proxy.model,
             "proxy": proxy_config(self.study),
             "vocab": proxy.vocab,
+            "drawn": [
+                self.study.seed,
+                self.study.evaluation.holdout_bytes,
+                self.study.evaluation.holdout_share,
+            ],
             "target": self.study.tokens if proxy.match_repetition else None,
             "start": start.checksum("weights") if start else None,
         }

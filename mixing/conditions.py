@@ -7,6 +7,8 @@ from typing import Any
 from mixing import words
 from mixing.study_file import Study
 
+_APART = 2e-3  # of a share from its frozen ratio
+
 
 def tell_before(after: dict[str, Any] | None) -> list[str]:
     """What a study is conditioned on, in sentences."""
@@ -29,6 +31,7 @@ def tell_reuse(
     not_kept: dict[str, int],
     study: Study,
     available: dict[str, float],
+    mix: dict[str, float] | None = None,
 ) -> list[str]:
     """What was kept, opened and frozen, and why, in sentences.
 
@@ -40,6 +43,8 @@ def tell_reuse(
         Runs of an earlier study that hold no more, by reason, where none does.
     available
         Tokens of each domain.
+    mix
+        The recommended shares, where there are any yet.
     """
     if plan is None:
         told = ", ".join(f"{count} {reason}" for reason, count in not_kept.items())
@@ -60,7 +65,7 @@ def tell_reuse(
             few = "too few runs to tell what it is coupled to"
             reason = "it has no share that could be frozen" if plan["coupling"] else few
         told.append(f"Opened again: {name} ({reason}).")
-    if not plan["opened"] and plan["coupling"]:
+    if not plan["opened"] and any(plan["coupling"].values()):
         told.append(f"Nothing else is opened: no coupling reaches {plan['threshold']:g}.")
     if plan["frozen"]:
         group = ", ".join(
@@ -70,6 +75,9 @@ def tell_reuse(
         source = "the earlier answer" if plan["ratios_from"] == "answer" else "the natural mix"
         told.append(f"Frozen as one virtual domain, in the ratios of {source}: {group}.")
         told += _limit(plan["frozen"], study, available)
+        rest = sum(mix[name] for name in plan["frozen"]) if mix else 0.0
+        if mix and any(abs(mix[n] - rest * q) > _APART for n, q in plan["frozen"].items()):
+            told.append("The limits forbid these ratios: all domains were solved for.")
     return told
 
 

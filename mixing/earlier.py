@@ -178,10 +178,8 @@ def resolve(study: Study, given: str, field: str) -> str:
 
 
 def generation(study: Study) -> str:
-    """Digest of what decides which documents belong to which domain and are held out."""
-    evaluation = study.evaluation
-    held = [evaluation.holdout_bytes, evaluation.holdout_share, study.seed]
-    return digest([list(study.domains.items()), held, corpus_checksums(study)])[:16]
+    """Digest of what decides which documents belong to which domain."""
+    return digest([list(study.domains.items()), corpus_checksums(study)])[:16]
 
 
 def predecessor(folder: str, now: str) -> str | None:
@@ -234,13 +232,15 @@ def _answered(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _made(ledger: Ledger, rows: list[Row]) -> dict[str, Any] | None:
-    """How the runs of a step were made; of every domain that one of them saw."""
+    """How the runs of a step were made, mix and seed aside; of all domains that they saw."""
     found: dict[str, Any] | None = None
     for row in rows:
         made = read_run(ledger.file(row.files["run"])).get("made")
         if made and found and found["subsample"]:
             made["subsample"] |= found["subsample"]
         found = made or found
+    if found:
+        del found["mix"], found["config"]["seed"]
     return found
 
 

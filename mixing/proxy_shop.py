@@ -188,7 +188,7 @@ class ProxyShop(Ancestry):
         settings = {
             "mix": mix,
             "model": model,
-            "config": made["config"],
+            "config": {**made["config"], "seed": self.study.seed},
             "subsample": {name: known[name] for name in mix if name in known} if known else None,
             "keep_checkpoints": False,
         }

@@ -81,9 +81,9 @@ def kept_runs(
     for one in earlier.runs():
         mix, made = one.mix[order], one.run.get("made", {})
         shares = overlap.carry(mix)
-        alike = all(made.get(k) == v for k, v in wanted.items() if k != "vocab")
+        alike = all(made.get(k) == v for k, v in wanted.items() if k not in ("vocab", "drawn"))
         if not alike or one.row.code != code:
-            reason = "trained otherwise"
+            reason = "trained by other code or settings"
         elif (mix[hidden] > 0).any():
             reason = "trained on text that is held out now"
         else:
@@ -139,8 +139,10 @@ def plan_reuse(losses: np.ndarray, facts: dict[str, Any]) -> dict[str, Any]:
     opened = list(why) if len(np.unique(old, axis=0)) >= _FEWEST else list(overlap.same())
     carried = None if answer is None else overlap.carry(answer)
     ratios = natural(tokens) if carried is None else carried
-    frozen = Frozen.of(names, ratios, [*changed, *opened])
-    if frozen is None:
+    # with nothing open there is nothing to mix, and no reason to freeze either
+    varied = [*changed, *opened]
+    frozen = Frozen.of(names, ratios, varied) if varied else None
+    if varied and frozen is None:
         opened = [name for name in names if name not in changed]
     count = _count(len(changed) + len(opened), len(names), facts)
     mixes = further_mixes(

@@ -93,7 +93,9 @@ def study_story(study: Study, answer: dict[str, Any], facts: dict[str, Any]) -> 
         )
     card += [("Goes on from", told) for told in tell_before(facts.get("after"))]
     available = dict(zip(answer["domains"], answer["tokens"], strict=True))
-    reused = tell_reuse(facts.get("reuse"), facts.get("not_kept") or {}, study, available)
+    best = dict(zip(answer["domains"], answer["mixes"]["recommended"], strict=True))
+    not_kept = facts.get("not_kept") or {}
+    reused = tell_reuse(facts.get("reuse"), not_kept, study, available, best)
     card += [("Reused", " ".join(reused))] if reused else []
     for name, suite in study.evaluation.suites.items():
         card.append((f"Suite {name}", f"bits per byte of the gold answers in {suite.path}"))

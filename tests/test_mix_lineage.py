@@ -157,6 +157,7 @@ def test_a_later_phase_starts_from_the_earlier_answer_and_counts_its_tokens(corp
     for change, told in (
         ({"proxy": {**late["proxy"], "model": "0.3M"}}, "'proxy.model': expected 0.1M"),
         ({"proxy": {**late["proxy"], "tokenizer": "bytes"}}, "'proxy.tokenizer': bytes is not"),
+        ({"proxy": {**late["proxy"], "vocab": 600}}, "'proxy.vocab': expected 512"),
         ({"after": "late"}, "'after': give the folder of an earlier study"),
         ({"after": "nowhere.yaml"}, "nowhere.yaml"),
     ):

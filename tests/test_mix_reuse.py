@@ -298,6 +298,15 @@ def test_with_too_few_runs_to_tell_everything_is_open():
     assert set(plan["opened"]) == set(Planted.names) and plan["frozen"] == {}
 
 
+def test_when_nothing_changed_nothing_is_frozen():
+    facts, _ = planned()
+    same = {"went": np.eye(4).tolist(), "came": np.eye(4).tolist(), "shares": facts["old_shares"],
+            "domains": facts["old"], "tasks": facts["old"], "weights": [0.25] * 4,
+            "tokens": facts["tokens"][:4]}  # fmt: skip
+    plan = plan_reuse(Planted().predict(np.array(facts["old_shares"])), {**facts, **same})
+    assert plan["frozen"] == plan["opened"] == {} and plan["mixes"] == []
+
+
 def test_a_domain_that_is_gone_opens_what_it_was_coupled_to():
     went = np.delete(np.eye(4), 1, axis=1)  # docs are gone
     rng = np.random.default_rng(5)
