@@ -112,7 +112,7 @@ def write_pool(job: Job) -> Row:
                 ORDER BY md5(id || $seed), run, row_id""",
                 params={
                     "parts": list(map(exact, parts)),
-                    "trained": list(map(exact, arguments["trained"])) or [_nothing(work)],
+                    "trained": list(map(exact, arguments["trained"] or [_nothing(work)])),
                     "limit": arguments["hold_out"],
                     "seed": str(arguments["seed"]),
                 },

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.applied import KIND, STEP
+from catalogs.errors import UserError
 from catalogs.ledger import Ledger, Row
 from catalogs.takedown import STAGE, Entry, Takedown
 
@@ -22,6 +23,8 @@ ATTRIBUTES = {
     "consent": "consent",
 }
 """Steps with one file a shard whose rows are those of its documents, and the kind of the file."""
+NAMES = ("row_id", "uri")
+"""Columns without which a row cannot be told."""
 
 
 @dataclass
@@ -136,11 +139,24 @@ def taken_rows(root: str) -> set[str]:
 
 
 def groups(path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of a file, with those of the columns that it has."""
+    """The row groups of a file, with those of the columns that it has.
+
+    Raises
+    ------
+    UserError
+        When it lacks what names a row.
+    """
     with storage.open_input(path) as file:
         reader = pq.ParquetFile(file, pre_buffer=False)
         if columns is not None:
-            columns = [name for name in columns if name in reader.schema_arrow.names]
+            present = reader.schema_arrow.names
+            lacking = [name for name in columns if name in NAMES and name not in present]
+            if lacking:
+                raise UserError(
+                    f"{path}: made by another version of corpusmill (it has no column "
+                    f"{', '.join(lacking)}); run its recipe again first"
+                )
+            columns = [name for name in columns if name in present]
         for group in range(reader.num_row_groups):
             yield reader.read_row_group(group, columns=columns)
 

@@ -15,6 +15,7 @@ import pytest
 
 from catalogs.audit import audit
 from catalogs.catalog import open_catalog
+from catalogs.errors import UserError
 from catalogs.explain import find
 from catalogs.ledger import Ledger
 from catalogs.takedown import Takedown, plain_url
@@ -26,6 +27,7 @@ from pipeline.recipe import load_recipe
 from pipeline.run import run
 from pipeline.schedule import Settings
 from pipeline.takedown import take_down
+from pipeline.takedown_find import groups
 from tests.inputs import files_of, prose, small_sources, write_recipe
 
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -281,6 +283,12 @@ def test_mistakes_are_told(folder, arguments, words):
     (folder / "urls.txt").write_text("https://example.org/90\n")
     process = command(*arguments, folder=folder)
     assert process.returncode == 2 and words in process.stderr
+
+
+def test_files_of_another_version_are_told_before_anything_is_looked_for(tmp_path):
+    pq.write_table(pa.table({"id": ["a"], "uri": ["b"]}), tmp_path / "documents.parquet")
+    with pytest.raises(UserError, match=r"documents\.parquet: made by another version.*row_id"):
+        list(groups(str(tmp_path / "documents.parquet"), ["id", "row_id", "uri"]))
 
 
 def test_urls_compare_without_scheme_fragment_and_port():
