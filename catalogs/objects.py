@@ -14,9 +14,7 @@ import posixpath
 import re
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -26,76 +24,23 @@ import urllib3
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from catalogs.errors import UserError
+from catalogs.faults import (
+    HOSTS,
+    NoRanges,
+    RemoteError,
+    Transient,
+    no_answer,
+    one_line,
+    reason,
+)
 
 PIECE = 1 << 18
 SLOWEST = 100.0  # bytes a second; a server that sends less has stalled
 USER_AGENT = "corpusmill"
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 SLOW_DOWN = (429, 503)
-UNREACHED = {
-    r"ProxyError": "the proxy to {} is not reached",
-    r"NameResolutionError|gaierror|curlCode: 6\b": "no host has the name {}",
-    r"Connection ?[Rr]efused|curlCode: 7\b": "{} refuses connections",
-    r"Network is unreachable|No route to host": "no route leads to {}",
-    r"ConnectTimeout": "no connection to {} in time",
-}
-"""What errors say when no connection came about, as a person reads it."""
 STAMPS = ("ETag", "etag", "md5Hash", "md5", "crc32c", "generation", "sha256")
 TIMES = ("LastModified", "mtime", "created")
-
-
-class Transient(Exception):
-    """A fault that may pass. `wait` is what the server asked for, in seconds.
-
-    `slow_down` tells that the server asked for fewer requests; `silence`, where no connection came
-    about, how long the host has been so.
-    """
-
-    def __init__(
-        self,
-        why: str,
-        wait: float | None = None,
-        *,
-        slow_down: bool = False,
-        silence: Silence | None = None,
-    ):
-        super().__init__(why)
-        self.wait, self.slow_down, self.silence = wait, slow_down, silence
-
-
-@dataclass
-class Silence:
-    """A host to which no connection comes about.
-
-    Attributes
-    ----------
-    since
-        Monotonic time of the first attempt in vain since its last answer; None while it answers.
-    known
-        Whether it ever answered this process: one that never did may not be there at all.
-    """
-
-    since: float | None = None
-    known: bool = False
-
-    def answered(self) -> None:
-        self.since, self.known = None, True
-
-    def met(self) -> Silence:
-        """Note an attempt in vain; returns how it stands now."""
-        self.since = time.monotonic() if self.since is None else self.since
-        return replace(self)
-
-
-class RemoteError(Exception):
-    """An object that cannot be read; the message is one line.
-
-    No OSError, which readers may take for damage of the file.
-    """
-
-
-class NoRanges(Exception):
-    """The server sends whole objects only."""
 
 
 def is_http(path: str) -> bool:
@@ -180,11 +125,11 @@ class HttpObject(Object):
             )
         except (requests.ConnectionError, requests.Timeout) as error:
             if "CERTIFICATE_VERIFY_FAILED" in repr(error):
-                raise RemoteError(f"{self.path}: {_one_line(error)}") from None
-            raise _no_answer(error, urlsplit(self.path).netloc) from None
+                raise RemoteError(f"{self.path}: {one_line(error)}") from None
+            raise no_answer(error, urlsplit(self.path).netloc) from None
         except (requests.RequestException, ValueError) as error:
-            raise RemoteError(f"{self.path}: {_one_line(error)}") from None
-        _hosts[urlsplit(self.path).netloc].answered()
+            raise RemoteError(f"{self.path}: {one_line(error)}") from None
+        HOSTS[urlsplit(self.path).netloc].answered()
         if response.status_code in (200, 206, 416):
             return response
         with response:
@@ -197,7 +142,7 @@ class HttpObject(Object):
             try:
                 piece = response.raw.read1(PIECE, decode_content=False)
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise Transient(_reason(error)) from None
+                raise Transient(reason(error)) from None
             if not piece:
                 return
             yield piece
@@ -248,31 +193,6 @@ def _stamp(response: requests.Response) -> str:
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
-def _reason(error: BaseException) -> str:
-    name = type(error).__name__
-    known = {
-        "ReadTimeout": "the server stalled",
-        "ReadTimeoutError": "the server stalled",
-        "ProtocolError": "the connection broke",
-        "IncompleteRead": "the answer was cut",
-    }
-    return known.get(name) or f"{name}: {_one_line(error)}"
-
-
-def _no_answer(error: BaseException, host: str) -> Transient:
-    """What a request without an answer means; `host` with its port, or what stands for it."""
-    text = repr(error)
-    found = next((told for sign, told in UNREACHED.items() if re.search(sign, text)), None)
-    if found is None:
-        return Transient(_reason(error))
-    return Transient(found.format(host), silence=_hosts[host].met())
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-_hosts: defaultdict[str, Silence] = defaultdict(Silence)
 _local = threading.local()
 
 
@@ -325,7 +245,7 @@ def _s3_client(bucket: str, timeout: float, anonymous: bool, environment: tuple)
             region = fs.resolve_s3_region(bucket)
         except OSError as error:
             host = f"s3.amazonaws.com (asked for the region of '{bucket}'; AWS_REGION may tell it)"
-            raise _no_answer(error, host) from None
+            raise no_answer(error, host) from None
     scheme, _, host = (endpoint or "").rpartition("://")
     return fs.S3FileSystem(
         anonymous=anonymous,
@@ -372,9 +292,9 @@ def _arrow_faults(path: str) -> Iterator[None]:
             ) from None
         slow = re.search(r"SLOW_DOWN|SERVICE_UNAVAILABLE|THROTTLING|HTTP status (429|503)", text)
         if slow:
-            raise Transient(_one_line(error), slow_down=True) from None
-        raise _no_answer(error, _endpoint(path)) from None
-    _hosts[_endpoint(path)].answered()
+            raise Transient(one_line(error), slow_down=True) from None
+        raise no_answer(error, _endpoint(path)) from None
+    HOSTS[_endpoint(path)].answered()
 
 
 @contextlib.contextmanager
@@ -389,8 +309,8 @@ def _fsspec_faults(path: str) -> Iterator[None]:
     except PermissionError:
         raise PermissionError(f"{path}: access denied") from None
     except Exception as error:
-        raise _no_answer(error, path.split("://", 1)[0]) from None
-    _hosts[path.split("://", 1)[0]].answered()
+        raise no_answer(error, path.split("://", 1)[0]) from None
+    HOSTS[path.split("://", 1)[0]].answered()
 
 
 class FsspecObject(StoredObject):
@@ -456,4 +376,4 @@ def filesystem(path: str, anonymous: bool = False) -> tuple[fsspec.AbstractFileS
     except (ImportError, ValueError) as error:
         raise UserError(f"{path}: cannot open this kind of path: {error}") from None
     except OSError as error:  # some connect at once
-        raise RemoteError(f"{path}: not reached ({_one_line(error)})") from None
+        raise RemoteError(f"{path}: not reached ({one_line(error)})") from None

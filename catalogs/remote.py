@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalogs import objects
-from catalogs.objects import NoRanges, Object, RemoteError, Transient
+from catalogs.faults import NoRanges, RemoteError, Transient
+from catalogs.objects import Object
 from catalogs.pacing import Pace, Patience
 
 FIRST_BLOCK = 1 << 20

@@ -12,7 +12,7 @@ import sys
 import typer
 
 from catalogs.errors import DamageError, UserError
-from catalogs.objects import RemoteError
+from catalogs.faults import RemoteError
 from corpusmill import (
     classifier_commands,
     contamination_commands,

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from catalogs import storage
 from catalogs.errors import UserError, nearest
-from catalogs.objects import RemoteError
+from catalogs.faults import RemoteError
 from corpusmill.parse_commands import Files, Sink, expand
 from corpusmill.terminal import errors
 

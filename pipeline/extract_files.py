@@ -17,7 +17,7 @@ from typing import Any
 
 from catalogs import storage
 from catalogs.errors import UserError
-from catalogs.objects import RemoteError
+from catalogs.faults import RemoteError
 from pipeline.compliance import LICENSE, completed, said_by_headers
 from pipeline.ingest import Parser
 from pipeline.parse import PDF_TYPE

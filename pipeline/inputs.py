@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from catalogs import storage
 from catalogs.errors import UserError
-from catalogs.objects import RemoteError
+from catalogs.faults import RemoteError
 from catalogs.remote import Access
 
 COMMON_CRAWL = "https://data.commoncrawl.org/"

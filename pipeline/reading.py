@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from catalogs import storage
 from catalogs.charsets import charset_key
 from catalogs.digests import digest_key
-from catalogs.objects import RemoteError
+from catalogs.faults import RemoteError
 from catalogs.remote import Access, Remote, RemoteFile
 from pipeline.charset import canonical
 from pipeline.http_body import declared_charset

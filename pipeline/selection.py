@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from catalogs import storage
 from catalogs.errors import UserError
-from catalogs.objects import RemoteError
+from catalogs.faults import RemoteError
 from catalogs.remote import Access
 from catalogs.sql import literal
 from pipeline.address import digest
