@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,8 +18,8 @@ from pipeline.spans import Span, cut_bytes, merge_spans
 
 TOO_SHORT = "too_short"
 """Reason of rejection: too little is left without the evaluation items."""
-_CLOSING = b"?!.:;,)]}\"'*_"
-"""Bytes behind a match that go with it."""
+_CLOSING = re.compile(f"(?:[?!.:;,)\\]}}\"'*_]|{'|'.join('？！。：；，）」』”’؟')})*".encode())
+"""What stands behind a match and goes with it."""
 
 
 class Edits(NamedTuple):
@@ -153,9 +154,7 @@ def edits(
     """
     spans: list[Span] = [(c["start"], c["end"], c["reason"]) for c in cuts or ()]
     for start, end, reason in _cuts(matches or ()):
-        while end < len(data) and data[end] in _CLOSING:
-            end += 1
-        spans.append((start, end, reason))
+        spans.append((start, _CLOSING.match(data, end).end(), reason))
     gone = merge_spans(spans)
     found = [(start, end, b"") for start, end, _ in gone]
     masked = 0

@@ -13,6 +13,7 @@ from filters.arrow import texts_of
 from filters.contamination import Contamination, Rules
 from filters.contamination_words import words_of
 from filters.eval_items import Item, item_of
+from pipeline.scrub import apply, edits
 from tests.inputs import prose
 
 ITEMS = [
@@ -225,6 +226,22 @@ def test_scripts_without_spaces_are_matched_character_by_character():
         "ชาวประมงกลับบ้านตอนเย็น",
     ]
     assert not any(matcher.tag(others).to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("😀 前。\n{}。\n后 😀", "😀 前。\n\n后 😀"),
+        ("😀 a.\n**{}**\nb", "😀 a.\n**\nb"),
+    ],
+)
+def test_cuts_take_the_punctuation_behind_them(text, left):
+    item = UNSPACED[0] if "前" in text else ITEMS[0]
+    matcher = Contamination.of([item])
+    data = text.format(item.question).encode()
+    result = edits(data, None, matcher.tag([data.decode()]).to_pylist()[0], None)
+    assert apply(data, result).decode() == left
+    assert result.cut == len(data) - len(left.encode())
 
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
