@@ -14,7 +14,6 @@ what carries less than `LEAST` in all its parts is never told.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -29,14 +28,14 @@ from filters.contamination_index import (
     PARTS,
     PASSAGE,
     QUESTION,
-    QUESTION_MARKS,
     Index,
     Names,
     build,
     load,
 )
 from filters.contamination_index import save as save_index
-from filters.contamination_kernels import FLOOR, SHORT, find_near, find_parts, new_space
+from filters.contamination_kernels import FLOOR, LITTLE, SHORT, find_near, find_parts, new_space
+from filters.contamination_places import Place, Text
 from filters.contamination_words import Words, words_of
 from filters.eval_items import MATCHES, Item
 
@@ -63,17 +62,12 @@ EDGE = 8
 question of fewer than `EDGE_FROM` words, ..."""
 EDGE_FROM = 10
 EDGE_FRAMED, EDGE_ASKS, EDGE_ANSWERED = 1, 1, 1
-"""... and so many more where the question is framed (see `_Text.frame`), where a question mark
+"""... and so many more where the question is framed (see `Text.frame`), where a question mark
 follows, and where the answer does within `EDGE_ANSWER` words: names and sayings stand in prose
 without the words that ask for them."""
 EDGE_ANSWER = 10
 FRAMED_SURE, FRAMED_WORDS = 0.75, 0.6
 """What `SURE` and `WORD_SHARE` are for questions that are framed."""
-_MARKS = "|".join(QUESTION_MARKS).replace("?", "\\?", 1)
-_ASKS = re.compile(_MARKS.encode())
-_LINE = re.compile(f"[\n|]|{_MARKS}".encode())
-_OPENS = re.compile(f'[\n|>.!:)"*\\]]|\u3002|\uff01|\uff1a|\u201c|{_MARKS}'.encode())
-_SENTENCE = re.compile(f"[\n|>.!]|\u3002|\uff01|{_MARKS}".encode())
 PASSAGE_WORDS = 400
 """Words after a passage within which its questions may stand."""
 SHORT_ANSWER = 3
@@ -105,56 +99,6 @@ class Match(NamedTuple):
     start: int
     end: int
     score: float
-
-
-class Place(NamedTuple):
-    """Where a part was found in a text: the weight found, words of the text."""
-
-    gain: float
-    start: int
-    end: int
-    same: int
-    """Words that agree."""
-    before: int = 0
-    """Words of the part before the first that agrees ..."""
-    behind: int = 0
-    """... and behind the last."""
-
-
-class _Text(NamedTuple):
-    """One text and its words: their hashes, first bytes and ends."""
-
-    number: int
-    data: bytes
-    hashes: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-
-    @classmethod
-    def of(cls, texts: Texts, words: Words, number: int) -> _Text:
-        own = slice(*words.offsets[number : number + 2])
-        data = texts.data[slice(*texts.offsets[number : number + 2])].tobytes()
-        return cls(number, data, readonly(words.hashes[own]), words.starts[own], words.ends[own])
-
-    def frame(self, place: Place, question: bool) -> tuple[bool, bool]:
-        """Whether what stands at a place is a line or sentence of its own, and whether it asks.
-
-        Prose that shares a name or a saying with a question has it inside a longer sentence, or
-        says what the question asks: no statement frames a question.
-        """
-        # of the words that are missing at an edge one may be left out, others stand in their place
-        first, end = place.start - place.before, place.end + place.behind
-        opens = first <= 0
-        if not opens:
-            begin = int(self.ends[first - 1])
-            stop = int(self.starts[place.start - max(place.before - 1, 0)])
-            opens = _OPENS.search(self.data, begin, stop) is not None
-        begin = int(self.ends[min(place.end + max(place.behind - 1, 0), len(self.ends)) - 1])
-        stop = int(self.starts[end]) if end < len(self.starts) else len(self.data)
-        asks = _ASKS.search(self.data, begin, stop) is not None
-        ending = _LINE if question else _SENTENCE
-        closes = end >= len(self.starts) or ending.search(self.data, begin, stop) is not None
-        return opens and closes, asks
 
 
 class Contamination:
@@ -203,7 +147,7 @@ class Contamination:
         return (
             by_question
             | ((question + answer >= both) & (answer > 0) & (words >= SHORT))
-            | ((question + answer + passage >= LEAST) & (passage > 0))
+            | ((question + answer + passage >= LEAST) & (passage > 0) & (question >= LITTLE))
         )
 
     def tag(self, texts: StringColumn) -> pa.Array:
@@ -227,7 +171,7 @@ class Contamination:
             rows.sort(key=lambda m: (m["start"], m["end"], m["benchmark"], m["item"], m["part"]))
         return pa.array(by_text, MATCHES)
 
-    def find(self, texts: Texts, words: Words) -> Iterator[tuple[_Text, list[Match]]]:
+    def find(self, texts: Texts, words: Words) -> Iterator[tuple[Text, list[Match]]]:
         """The texts that hold parts of items, and the parts; `words` are those of the texts."""
         index = self.index
         space = new_space()
@@ -252,11 +196,11 @@ class Contamination:
         found, gains = found[dense], gains[dense]
         for number in np.unique(found[:, 0]).tolist():
             own = found[:, 0] == number
-            text = _Text.of(texts, words, number)
+            text = Text.of(texts, words, number)
             if matches := self._judge(text, found[own], gains[own]):
                 yield text, matches
 
-    def _judge(self, text: _Text, found: np.ndarray, gains: np.ndarray) -> list[Match]:
+    def _judge(self, text: Text, found: np.ndarray, gains: np.ndarray) -> list[Match]:
         """The items of one text, from the parts found in it."""
         index = self.index
         places: dict[int, list[Place]] = {}
@@ -267,7 +211,12 @@ class Contamination:
         for item in self._items_of(places):
             question, answer, passage = index.items[item, 1:].tolist()
             contexts = places.get(passage, [])
-            asked = places.get(question, [])
+            # what a passage says is no question about it
+            asked = [
+                place
+                for place in places.get(question, [])
+                if not any(place.inside(context) for context in contexts)
+            ]
             if not asked and contexts:
                 asked = self._asked_after(text, contexts, question)
             own: set[Match] = set()
@@ -287,7 +236,7 @@ class Contamination:
             matches += sorted({match._replace(score=best) for match in own})
         return matches
 
-    def _frame(self, text: _Text, parts: list[tuple[int, int, Place]]) -> tuple[bool, int]:
+    def _frame(self, text: Text, parts: list[tuple[int, int, Place]]) -> tuple[bool, int]:
         """Whether a question is framed, and the words that may be missing at its edges."""
         (_, question, asked), *others = parts
         size = int(self._sizes[question])
@@ -302,9 +251,11 @@ class Contamination:
         )
         return framed, lack
 
-    def _asked_after(self, text: _Text, contexts: list[Place], question: int) -> list[Place]:
+    def _asked_after(self, text: Text, contexts: list[Place], question: int) -> list[Place]:
         """Places of a short question behind its passage, where nearly all of it must stand."""
-        found = []
+        found: list[Place] = []
+        if self.index.totals[question] < LITTLE:
+            return found
         for context in contexts:
             reach = min(len(text.hashes), context.end + PASSAGE_WORDS)
             near = self._near(text, context.end, reach, question)
@@ -358,7 +309,7 @@ class Contamination:
             and 0 <= replied.start - asked.end <= BRIEF_WORDS
         )
 
-    def _answer(self, text: _Text, asked: Place, answer: int) -> Place | None:
+    def _answer(self, text: Text, asked: Place, answer: int) -> Place | None:
         """The answer close to a question, or None."""
         size = int(self._sizes[answer])
         reach = self.rules.answer_words + (2 * size if size > SHORT_ANSWER else size)
@@ -371,7 +322,7 @@ class Contamination:
                 return near
         return None
 
-    def _near(self, text: _Text, first: int, end: int, part: int) -> Place | None:
+    def _near(self, text: Text, first: int, end: int, part: int) -> Place | None:
         """The best place of a part between two words, or None."""
         index = self.index
         place = np.zeros(3, np.int64)

@@ -95,9 +95,9 @@ def build(items: Iterable[Item]) -> tuple[Index, Names]:
     sizes = np.diff(words_of(texts_of([item.question for item in items])).offsets).tolist()
     for item, size in zip(items, sizes, strict=True):
         own = [item.question, item.answer, item.passage]
-        joined = item.answer and size < SHORT
+        joined = item.answer and size < SHORT and not item.passage
         if joined:
-            own = [f"{item.question} {item.answer}", "", item.passage]
+            own = [f"{item.question} {item.answer}", "", ""]
         numbers = [
             parts.setdefault((kind, text), len(parts)) if text else -1
             for kind, text in enumerate(own)

@@ -16,7 +16,8 @@ from pipeline.evals import eval_files, read_evals
 FOLDER = "evals"
 CODE = (
     *("filters.contamination", "filters.contamination_index", "filters.contamination_kernels"),
-    *("filters.contamination_words", "filters.eval_items", "filters.chars", "pipeline.evals"),
+    *("filters.contamination_places", "filters.contamination_words", "filters.eval_items"),
+    *("filters.chars", "pipeline.evals"),
 )
 
 

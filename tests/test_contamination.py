@@ -271,6 +271,19 @@ def test_a_question_too_short_alone_is_found_after_its_passage():
     assert not found(f"{prose(4)}\n{cat.passage}\n{prose(5)}")  # prose alone is no benchmark
 
 
+def test_what_a_passage_says_is_no_question_about_it():
+    passage = ITEMS[2].passage
+    items = [
+        Item("read", "where", "Where did she sleep?", "in a bucket", passage),
+        Item("read", "sleep", "She slept in a bucket and caught what?", "no mice", passage),
+        Item("read", "why", "Why?", "because the smiths fed her herrings", passage),
+    ]
+    matcher = Contamination.of(items)
+    assert not found(f"{prose(4)}\n{passage}\n{prose(5)}", matcher)
+    asked = found(f"{prose(4)}\n{passage}\n{items[0].question} {items[0].answer}", matcher)
+    assert {name[1] for name in asked} == {"where"}
+
+
 def test_clean_text_and_near_misses_are_left_alone():
     texts = [prose(n) for n in range(200)]
     texts += ["Which Baltic harbour had the most ferries in 1987?", "Why is that? No reason."]
