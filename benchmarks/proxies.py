@@ -215,7 +215,7 @@ def speeds(streams, options) -> list[dict]:
                 if "compiled" not in name:
                     raise
                 told = str(error).strip().splitlines() or [type(error).__name__]
-                print(f"{size:16}{name:20}  left out: {told[-1][:80]}", flush=True)
+                print(f"{size:16}{name:20}  left out: {told[0][:100]}", flush=True)
                 continue
             ours = ours or found[0][1]
             show(rows, size, vocab_size, options, ours, *found[-1])
