@@ -228,8 +228,8 @@ class Flow:
 
     def _documents(self, at: int) -> dict[str, File]:
         shard = self.shards[at]
-        refused = {"refused_path": shard.refused} if shard.refused else {}
-        return {"documents_path": shard.file, **refused}
+        own = {"documents_path": shard.file}
+        return own | {"refused_path": shard.refused} if shard.refused else own
 
     def _link(self, bands: list[File], sets: list[File]) -> list[Made]:
         """Candidates and their verification; what each part of `verify` made."""
@@ -300,12 +300,7 @@ class Flow:
         if not sum(made.stats["rows"] for made in claims):
             return clusters
         adopted = self._per_part(
-            "adopt",
-            stars.adopt,
-            {},
-            ("pairs",),
-            {"claims": _kind(claims, "claims")},
-            parts=parts,
+            "adopt", stars.adopt, {}, ("pairs",), {"claims": _kind(claims, "claims")}, parts=parts
         )
         return self._stars("adopted-", parts, [], pairs + _kind(adopted, "pairs"), [])[0]
 
@@ -328,10 +323,7 @@ class Flow:
                 stars.small_star,
                 {},
                 ("pairs",),
-                {
-                    "smaller": _kind(large, "smaller"),
-                    "old_clusters": old if turn == 0 else [],
-                },
+                {"smaller": _kind(large, "smaller"), "old_clusters": old if turn == 0 else []},
                 parts=parts,
             )
             pairs = _kind(small, "pairs")
@@ -359,12 +351,10 @@ class Flow:
     ) -> list[Made]:
         tasks = []
         for at, shard in enumerate(self.shards):
-            own = dict(arguments)
+            name: dict[str, Any] = {"shard": at} if numbered else {}
+            own = {**arguments, **name}
             if limited:
                 own["memory"] = self.limits.memory
-            if numbered:
-                own["shard"] = at
-            name: dict[str, Any] = {"shard": at} if numbered else {}
             if pieces and shard.piece:
                 own["piece"] = name["piece"] = shard.piece
             task = self._task(

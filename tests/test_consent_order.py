@@ -6,7 +6,6 @@ import json
 import os
 
 import pytest
-import ray
 
 from catalogs.audit import audit
 from catalogs.catalog import open_catalog
@@ -15,21 +14,15 @@ from catalogs.ledger import Ledger
 from catalogs.takedown import Takedown
 from pipeline.recipe import load_recipe
 from pipeline.run import run
-from pipeline.schedule import Settings, start_ray
+from pipeline.schedule import Settings
 from pipeline.takedown import take_down
 from tests.inputs import files_of, html, prose, response, write_recipe
 
-SETTINGS = Settings(workers=2)
+pytestmark = pytest.mark.usefixtures("cluster")
+
 NOAI = '<meta name="robots" content="noai">'
 CC0 = '<link rel="license" href="https://creativecommons.org/publicdomain/zero/1.0/">'
 BY = '<link rel="license" href="https://creativecommons.org/licenses/by/4.0/">'
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    start_ray(SETTINGS)
-    yield
-    ray.shutdown()
 
 
 def page(seed, changed=0, head=""):
