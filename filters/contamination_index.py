@@ -232,9 +232,9 @@ def _seeds(
     kept, counts = np.unique(which, return_counts=True)
     posting_offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     slots = 1 << max(4, (2 * len(kept)).bit_length())
-    table, bits = np.zeros(slots, np.uint64), np.zeros(max(slots // 8, 1), np.uint64)
+    table, bits = np.zeros(slots, np.uint64), np.zeros(slots // 8, np.uint64)
     fill_table(readonly(known[kept]), table, bits)
-    heads = np.zeros(max(slots // 16, 1), np.uint64)
+    heads = np.zeros(max(slots // 16, 2), np.uint64)  # a place of no bits cannot be had by shifting
     fill_heads(words.hashes, readonly(places), heads)
     return table, bits, heads, posting_offsets, postings
 

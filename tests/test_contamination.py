@@ -302,6 +302,12 @@ def test_which_items_can_be_told():
     assert MATCHER.told().tolist() == [True, True, True, True, False]
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_an_index_without_a_seed_finds_nothing(count):
+    matcher = Contamination.of([Item("quiz", str(n), "Why is that?") for n in range(count)])
+    assert matcher.tag([ITEMS[0].question, prose(1), ""]).to_pylist() == [[], [], []]
+
+
 def test_the_threshold_decides():
     text = edited(ITEMS[0].question, 0.25, 7)
     strict = Contamination(MATCHER.index, MATCHER.names, Rules(threshold=0.99))

@@ -31,6 +31,13 @@ STEPS = (
 JUDGED = ("corpus", "attributes/consent", "attributes/refused", "attributes/quality", "notices")
 
 
+def asked(seed):
+    """A question that no other text has."""
+    rng = random.Random(seed)
+    a, b, c, d, e = ("".join(rng.choices("abdeiklmnorstu", k=7)) for _ in range(5))
+    return f"Why does the {a} of {b} sink whenever a {c} climbs over the {d} beside {e}?"
+
+
 def corpusmill(folder, *arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "corpusmill", *map(str, arguments), "--workers", "2"],
@@ -82,7 +89,7 @@ def undisturbed(tmp_path_factory):
         seeds = range(number * ROWS, (number + 1) * ROWS + 5)  # some stand in the next file, too
         rows = [
             {
-                "text": prose(seed, 12) + " " + words(GOOD if seed % 2 else BAD, seed),
+                "text": f"{prose(seed, 12)} {words(GOOD if seed % 2 else BAD, seed)} {asked(seed)}",
                 "url": f"http://{'abc'[(seed + number) % 3]}.test/{number}/{seed}",
             }
             for seed in seeds
@@ -182,7 +189,7 @@ def test_classifier_apply_killed_and_run_again(undisturbed, copies):
 def test_contamination_killed_and_run_again(undisturbed, copies):
     folder, (root, whole) = undisturbed[0], copies
     lines = [
-        json.dumps({"question": " ".join(prose(seed, 12).split()[10:60]), "answer": "the river"})
+        json.dumps({"question": asked(seed), "answer": "the river"})
         for seed in range(0, FILES * ROWS, 7)
     ]
     (folder / "evals.jsonl").write_text("\n".join(lines) + "\n")
