@@ -17,7 +17,7 @@ from mixing.model import fit_model
 from mixing.report import write_report
 from mixing.story import study_story
 from mixing.study_file import Study
-from mixing.words import give_verdict
+from mixing.words import give_verdict, what_would_change
 from tests.planted import planted
 
 NAMES = ("books", "code", "law", "math", "web")
@@ -102,6 +102,21 @@ def test_a_predicted_gain_within_the_noise_is_called_so(answer):
     flat = {**answer, "gain": dict.fromkeys(answer["gain"], (0.001, -0.002, 0.004))}
     verdict = give_verdict(flat, None)
     assert verdict.word == "tie" and verdict.headline.startswith("Within the noise")
+
+
+def test_gains_reach_out_to_what_the_laws_that_predict_best_say(answer):
+    second = answer["second_opinion"]
+    for name, (value, low, high) in answer["gain"].items():
+        assert low <= min(value, second[name] - second["recommended"]) + 1e-12
+        assert high >= max(value, second[name] - second["recommended"]) - 1e-12
+
+
+def test_gains_that_training_does_not_show_are_told(answer):
+    promised = {**answer, "gain": dict.fromkeys(answer["gain"], (0.03, 0.02, 0.04))}
+    shown = compare(answer, confirming(answer, {"natural": 0.2, "unimax": -0.2}))
+    told = [line for line in what_would_change(promised, shown) if "promise" in line]
+    assert len(told) == 3 and not any("natural mix" in line for line in told)
+    assert any(re.search(r"UniMax mix.* \+0\.020.*−0\.20", line) for line in told), told
 
 
 def test_report_is_whole_escaped_and_the_same_again(study, answer, tmp_path):
