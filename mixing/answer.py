@@ -10,6 +10,7 @@ import numpy as np
 from mixing.ask import Ask
 from mixing.model import Model
 from mixing.recommend import Recommendation, recommend
+from mixing.seeds import pooled_noise
 from mixing.validation import score
 
 
@@ -39,8 +40,10 @@ class Runs:
     kinds: tuple[str, ...]
 
     def noise(self) -> np.ndarray:
-        """Pooled standard deviation between seeds of one mix by task; nan without repeats."""
-        return pooled_noise(self.shares, self.losses)
+        """Standard deviation between runs of one mix by task, less what a seed does to all mixes
+        alike; nan without repeats.
+        """
+        return pooled_noise(self.shares, self.losses, self.seeds)
 
 
 @dataclass(frozen=True)
@@ -248,24 +251,12 @@ def tie_slack(runs: Runs, model: Model, weights: np.ndarray) -> tuple[float, str
     weighted mean on the quarter of the runs with the least loss, each predicted unseen.
     """
     mean = runs.losses @ weights
-    noise = float(pooled_noise(runs.shares, mean[:, None])[0])
+    noise = float(pooled_noise(runs.shares, mean[:, None], runs.seeds)[0])
     if np.isfinite(noise):
         return noise, "seeds"
     error = model.unseen @ weights - mean
     good = mean <= np.nanquantile(mean, 0.25)
     return float(np.sqrt(np.nanmean(error[good] ** 2))), "fit"
-
-
-def pooled_noise(P: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """Pooled standard deviation of losses between runs of one mix, (tasks,); nan without any."""
-    squares, freedom = np.zeros(Y.shape[1]), 0
-    _, group = np.unique(P, axis=0, return_inverse=True)
-    group = group.ravel()
-    for one in np.flatnonzero(np.bincount(group) > 1):
-        same = Y[group == one]
-        squares += ((same - same.mean(0)) ** 2).sum(0)
-        freedom += len(same) - 1
-    return np.sqrt(squares / freedom) if freedom else np.full(Y.shape[1], np.nan)
 
 
 def _fit(runs: Runs, model: Model) -> Fit:

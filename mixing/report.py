@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from mixing import figures, words
 from mixing.fitted import title
+from mixing.seeds import pooled_noise
 from mixing.shares import exact
 from mixing.story import Story
 from pipeline.address import digest
@@ -283,15 +284,9 @@ def _tasks(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _mean_noise(swarm: dict[str, Any], means: np.ndarray) -> float | None:
-    """Standard deviation between seeds of one mix, of the weighted mean; None without repeats."""
-    _, group = np.unique(swarm["shares"], axis=0, return_inverse=True)
-    group = group.ravel()
-    squares = freedom = 0.0
-    for one in range(group.max() + 1):
-        same = means[group == one]
-        squares += float(((same - same.mean()) ** 2).sum())
-        freedom += len(same) - 1
-    return float(np.sqrt(squares / freedom)) if freedom else None
+    """Standard deviation between runs of one mix, of the weighted mean; None without repeats."""
+    noise = float(pooled_noise(swarm["shares"], means[:, None], swarm["seeds"])[0])
+    return noise if np.isfinite(noise) else None
 
 
 def _heat(answer: dict[str, Any]) -> dict[str, Any]:

@@ -17,12 +17,12 @@ import numpy as np
 
 from catalogs import storage
 from catalogs.ledger import Row
-from mixing.answer import pooled_noise
 from mixing.collapse import Frozen
 from mixing.coupling import couplings
 from mixing.earlier import Earlier
 from mixing.overlap import UNLIKE, Overlap
 from mixing.power_law import PowerLaw
+from mixing.seeds import pooled_noise
 from mixing.shares import exact, natural
 from mixing.swarm import default_mixes, further_mixes
 from pipeline.jobs import Job, at_work
@@ -31,7 +31,7 @@ _FEWEST = 4  # mixes that a law can be asked about
 
 REUSE_CODE = (
     "mixing.reuse", "mixing.collapse", "mixing.coupling", "mixing.overlap", "mixing.swarm",
-    "mixing.shares", "mixing.laws", "mixing.levenberg", "mixing.power_law",
+    "mixing.seeds", "mixing.shares", "mixing.laws", "mixing.levenberg", "mixing.power_law",
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from pipeline.address import code_version, digest
 
 FIT_CODE = (
     *CODE, *SURFACE_CODE, "mixing.fitted", "mixing.informed", "mixing.items", "mixing.model_file",
-    "mixing.ngram_rung", "mixing.study_jobs", "mixing.swarm",
+    "mixing.ngram_rung", "mixing.seeds", "mixing.study_jobs", "mixing.swarm",
 )  # fmt: skip
 FIT_LIBRARIES = LIBRARIES
 

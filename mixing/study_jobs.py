@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from mixing.refine import propose
 from mixing.report import write_report
 from mixing.runs_file import read_runs, study_ask, with_families
 from mixing.scale import answer_at_scale
+from mixing.seeds import seed_effects
 from mixing.story import study_story
 from mixing.study_file import Study
 from mixing.tables import write_table
@@ -29,9 +30,15 @@ UNIT = "bits per byte"
 
 
 def fit_job(job: Job) -> Row:
-    """Fit the swarm's scores; writes the model, the runs as JSON, and the swarm as two tables."""
+    """Fit the swarm's scores; writes the model, the runs as JSON, and the swarm as two tables.
+
+    The model and the JSON are without what a seed does to all mixes alike; the tables have the
+    losses as they were measured.
+    """
     arguments = job.arguments
-    runs = gather(arguments)
+    measured = gather(arguments)
+    effects, _ = seed_effects(measured.shares, measured.losses, measured.seeds)
+    runs = replace(measured, losses=measured.losses - effects)
     draws, seed = arguments["draws"], arguments["seed"]
     items = read_items(arguments["items"], runs.tasks)
     shifts = item_shifts(items, runs.tasks, draws, seed)
@@ -50,7 +57,7 @@ def fit_job(job: Job) -> Row:
         index = tuple(str(number) for number in range(len(runs.shares)))
         for kind, columns, values in (
             ("ratios", runs.domains, runs.shares),
-            ("metrics", runs.tasks, runs.losses),
+            ("metrics", runs.tasks, measured.losses),
         ):
             path = work.path(kind, f"fit/{shard}.{kind}.csv")
             write_table(path, "index", index, columns, values)

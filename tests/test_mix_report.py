@@ -167,4 +167,4 @@ def test_report_without_confirmation_or_repeats(study, answer, tmp_path):
     write_report(study_story(study, answer, {}), answer, None, {"report": str(path)})
     html = path.read_text()
     assert "not confirmed by training" in html and "Trained to confirm" not in html
-    assert "Two seeds of one mix" not in html
+    assert "Two runs of one mix" not in html
