@@ -109,7 +109,7 @@ RANGES = {
     "worker": ((0, 2), (2, 4)),
     "raylet": ((0, 4), (4, 14)),
 }
-SLOW = {("driver", (4, 14)), ("worker", (2, 4)), ("raylet", (4, 14))}
+SLOW = {("driver", (4, 14)), ("driver", (30, 48)), ("worker", (2, 4)), ("raylet", (4, 14))}
 MOMENTS = [
     pytest.param(
         kind, SEED.randrange(*span), marks=[pytest.mark.slow] if (kind, span) in SLOW else []

@@ -132,7 +132,7 @@ def judged(root):
 @pytest.mark.parametrize(
     "steps",
     [
-        pytest.param(sorted(CHANCE.sample(STEPS, 2), key=STEPS.index), id="some"),
+        pytest.param([CHANCE.choice(STEPS)], id="one"),
         pytest.param(STEPS, id="every", marks=pytest.mark.slow),
     ],
 )
