@@ -181,6 +181,7 @@ def test_extract_and_ocr_tell_why_there_is_no_text(milled):
     assert "miller" in process.stdout or "reader" in process.stdout or "river" in process.stdout
 
 
+@pytest.mark.slow
 def test_names_of_inputs_may_be_odd(tmp_path):
     odd = tmp_path / "ein Ordner 'mit' [Klammern]"
     odd.mkdir()

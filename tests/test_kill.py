@@ -109,7 +109,13 @@ RANGES = {
     "worker": ((0, 2), (2, 4)),
     "raylet": ((0, 4), (4, 14)),
 }
-SLOW = {("driver", (4, 14)), ("driver", (30, 48)), ("worker", (2, 4)), ("raylet", (4, 14))}
+SLOW = {
+    ("driver", (4, 14)),
+    ("driver", (30, 48)),
+    ("worker", (2, 4)),
+    ("raylet", (0, 4)),
+    ("raylet", (4, 14)),
+}
 MOMENTS = [
     pytest.param(
         kind, SEED.randrange(*span), marks=[pytest.mark.slow] if (kind, span) in SLOW else []
@@ -142,6 +148,7 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, undisturbed, kind, afte
     assert audit(str(tmp_path / "run")).problems == []
 
 
+@pytest.mark.slow
 def test_one_worker_makes_the_bytes_that_two_make(tmp_path, undisturbed):
     recipe = write_recipe(tmp_path, small_sources(tmp_path), repeats=REPEATS)
     code, output = finish(recipe, workers=1)

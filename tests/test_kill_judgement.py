@@ -170,6 +170,7 @@ def kill_and_repeat(folder, arguments, root, whole, ledger, step):
         assert code == 0, output
 
 
+@pytest.mark.slow
 def test_classifier_apply_killed_and_run_again(undisturbed, copies):
     folder, (root, whole) = undisturbed[0], copies
     task = model(folder, "task", {"positive": GOOD, "negative": BAD}, seed=3)["path"]

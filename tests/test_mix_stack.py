@@ -69,6 +69,7 @@ def curves(folder, out: str) -> list[tuple]:
     return sorted(found)
 
 
+@pytest.mark.slow
 def test_a_study_trained_in_stacks_has_the_same_runs(folder):
     train_study(study(folder, "alone", stack="off"), SETTINGS)
     train_study(study(folder, "stacked", stack=3), SETTINGS)

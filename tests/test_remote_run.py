@@ -41,6 +41,7 @@ def stats(folder):
     return [row.stats for row in Ledger(str(folder / "run")).rows("ingest")]
 
 
+@pytest.mark.slow
 def test_a_path_list_over_a_failing_line_gives_what_the_files_give(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()

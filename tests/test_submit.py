@@ -94,16 +94,21 @@ def demo_recipe(folder):
     return path
 
 
+@pytest.mark.parametrize(
+    ("part", "sources"), [("texts", "2"), pytest.param("demo", "5", marks=pytest.mark.slow)]
+)
 @pytest.mark.timeout(600)
-def test_the_submitted_demo_runs_and_its_result_answers_sql(head, tmp_path):
+def test_a_submitted_run_answers_sql(head, tmp_path, part, sources):
     run = tmp_path / "run"
-    process = corpusmill("submit", demo_recipe(tmp_path), "--address", head, "--out", run)
+    small = write_recipe(tmp_path, small_sources(tmp_path)) if part == "texts" else None
+    recipe = small or demo_recipe(tmp_path)
+    process = corpusmill("submit", recipe, "--address", head, "--out", run)
     assert process.returncode == 0, process.stdout + process.stderr
     assert "shards made" in process.stdout  # the logs came through
     assert audit(str(run)).problems == []
     query = "select count(distinct source) from corpus"
     answer = corpusmill("sql", run, query, "--format", "csv")
-    assert answer.stdout.splitlines()[1] == "5"
+    assert answer.stdout.splitlines()[1] == sources
 
 
 def test_the_exit_status_of_a_failed_job_comes_back(head, tmp_path):

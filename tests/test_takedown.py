@@ -225,6 +225,7 @@ def test_exports_are_cleaned(folder):
     assert "a.jsonl" in done.stdout and "c.parquet" in done.stdout
 
 
+@pytest.mark.slow
 def test_exports_of_the_run_are_made_again(folder):
     mixture = {
         "name": "small",
