@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 
 help:
 	@echo "make demo      mill the sample, query it, study its mixture, write the report"
-	@echo "make test      the test suite (under 10 minutes on 2 cores)"
+	@echo "make test      the test suite (about 10 minutes on 2 cores)"
 	@echo "make test-all  the suite and the slow tests"
 	@echo "make lint      ruff"
 
