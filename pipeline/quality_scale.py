@@ -123,14 +123,11 @@ def write_scale(
     with session(out, memory) as connection:
         table = scan(counts, {"name": "VARCHAR", "part": "VARCHAR", "value": "FLOAT", "n": "INT8"})
         for name, model in config.models.items():
-            places = [places_of(RANKS)]
-            if model.top is not None:
-                places.append(lambda total, share=model.top: [top_place(total, share)])
-            for _, (quantiles, *cut) in _in_order(connection, table, name, False, places):
-                found += _entries("rank", name, None, quantiles)
-                if cut:
-                    found += _entries("cut", name, None, cut[0])
-                    found += _stay(connection, table, name, float(cut[0][0]), model.top)
+            placed = _placed(connection, table, name, model.top)
+            found += placed
+            for kind, _, _, cut in placed:
+                if kind == "cut":
+                    found += _stay(connection, table, name, float(cut), model.top)
             found += _buckets(connection, table, name, config)
     ties = sum(kind == "stay" for kind, *_ in found)
     return {"rows": _write(found, out), "ties": ties}
@@ -180,12 +177,7 @@ def settle(
             found.append(entry)
         table = f"(SELECT * FROM {table} WHERE id IS NULL)"
         for name, ensemble in config.ensembles.items():
-            places = [places_of(RANKS)]
-            if ensemble.top is not None:
-                places.append(lambda total, share=ensemble.top: [top_place(total, share)])
-            for _, (quantiles, *cut) in _in_order(connection, table, name, False, places):
-                found += _entries("rank", name, None, quantiles)
-                found += _entries("cut", name, None, cut[0]) if cut else []
+            found += _placed(connection, table, name, ensemble.top)
             found += _buckets(connection, table, name, config)
     return _write(found, out)
 
@@ -267,6 +259,17 @@ def _stay(connection, table: str, name: str, cut: float, share: float) -> list[E
     )
     stay = total - top_place(total, share) + 1 - above
     return [("stay", name, None, float(stay))] if stay < at else []
+
+
+def _placed(connection, table: str, name: str, top: float | None) -> list[Entry]:
+    """Ranks of a score, and where the cut of its best lies."""
+    found, places = [], [places_of(RANKS)]
+    if top is not None:
+        places.append(lambda total: [top_place(total, top)])
+    for _, (quantiles, *cut) in _in_order(connection, table, name, False, places):
+        found += _entries("rank", name, None, quantiles)
+        found += _entries("cut", name, None, cut[0]) if cut else []
+    return found
 
 
 def _entries(kind: str, name: str, part: str | None, values: np.ndarray) -> list[Entry]:
